@@ -1,0 +1,43 @@
+// Jest projects by the question they answer; server projects share one Temporal and one PostgreSQL (devstack/test-servers.ts).
+const common = {
+  rootDir: import.meta.dirname ?? new URL('.', import.meta.url).pathname,
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+        module: { type: 'es6' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  moduleNameMapper: {
+    '^pawl$': '<rootDir>/domain/index.ts',
+    '^pawl/(.*)$': '<rootDir>/$1/index.ts',
+  },
+  modulePathIgnorePatterns: ['<rootDir>/dist'],
+};
+const pure = ['unit', 'architecture', 'types'];
+const onServers = ['contract', 'workflow', 'replay', 'crash', 'e2e'];
+const servers = {
+  globalSetup: '<rootDir>/test/servers-setup.ts',
+  globalTeardown: '<rootDir>/test/servers-teardown.ts',
+};
+const project = (name, extra = {}) => ({
+  ...common,
+  displayName: name,
+  testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
+  ...extra,
+});
+
+export default {
+  reporters: ['default', '<rootDir>/test/plain-line-reporter.js'],
+  testTimeout: 60_000,
+  projects: [
+    ...pure.map((name) => project(name)),
+    ...onServers.map((name) => project(name, servers)),
+    { ...project('examples'), testMatch: ['<rootDir>/examples/**/*.test.ts'] },
+  ],
+};
