@@ -1,0 +1,81 @@
+// The heart of the agent loop: which step comes next. Pure, total, and the only place that branches on a run.
+import { assert } from './assert.ts';
+import { INVALID_ANSWERS_MAX } from './run.ts';
+import type { CallState, RunEnd, RunResult, RunState, Step } from './run.ts';
+
+/** The next step of a run at `nowMs` (workflow time, epoch milliseconds). */
+export function decide(state: RunState, nowMs: number): Step {
+  assert(state.rules === 1, `rules ${String(state.rules)} are not known to this build`);
+  if (state.control.cancelled) return finish(state, 'cancelled', 'cancelled by request');
+  if (state.rejected !== undefined) return finish(state, 'invalid_input', state.rejected);
+  if (state.control.paused) return { kind: 'await-resume' };
+  if (!state.agent) return { kind: 'open' };
+  const open = state.calls.filter((call) => call.status !== 'done');
+  if (open.length > 0) return nextCallStep(state, open, nowMs);
+  if (state.final?.isValid) return finish(state, 'completed');
+  return overLimit(state, nowMs) ?? { kind: 'call-model', turn: state.turn };
+}
+
+/** When the run's deadline is, for waits that must not outlive it. */
+export function deadlineMs(state: RunState): number {
+  return state.startedAtMs + (state.agent?.budget.deadlineMs ?? Number.MAX_SAFE_INTEGER);
+}
+
+function nextCallStep(state: RunState, open: readonly CallState[], nowMs: number): Step {
+  const reads = open.filter((call) => call.contract === 'read' && call.status === 'ready');
+  if (reads.length > 0) return { kind: 'run-calls', calls: reads };
+  const [first] = open;
+  assert(first, 'an open turn has an open call');
+  if (first.status === 'in_doubt') return { kind: 'await-settlement', call: first };
+  if (first.status === 'awaiting_approval') {
+    // Nothing was sent, and a wait that is over already would be repeated for ever.
+    if (nowMs >= deadlineMs(state)) return finishLate(state);
+    const expiresAtMs = first.approval?.expiresAtMs ?? deadlineMs(state);
+    return {
+      kind: 'await-approval',
+      call: first,
+      untilMs: Math.min(expiresAtMs, deadlineMs(state)),
+    };
+  }
+  return { kind: 'run-calls', calls: first.parallel ? leadingParallel(open) : [first] };
+}
+
+/** Effects run in call order; only a run of neighbours that all say `parallel` goes together. */
+function leadingParallel(open: readonly CallState[]): readonly CallState[] {
+  const end = open.findIndex((call) => !call.parallel || call.status !== 'ready');
+  return end === -1 ? open : open.slice(0, end);
+}
+
+function overLimit(state: RunState, nowMs: number): Step | undefined {
+  const budget = state.agent?.budget;
+  assert(budget, 'limits are known once the agent is open');
+  if (state.invalidAnswers >= INVALID_ANSWERS_MAX) {
+    return finish(state, 'invalid_output', state.final?.problem);
+  }
+  if (nowMs >= deadlineMs(state)) return finishLate(state);
+  if (state.denials >= budget.denials) {
+    return finish(state, 'blocked', `${state.denials} calls were denied`);
+  }
+  if (state.repeated.count >= budget.repeats) {
+    return finish(state, 'stalled', `the same call came ${state.repeated.count} times in a row`);
+  }
+  if (state.turn > budget.turns)
+    return finish(state, 'out_of_turns', `${budget.turns} turns are used`);
+  if (state.usage.costMicroUsd >= budget.costMicroUsd) {
+    return finish(
+      state,
+      'over_budget',
+      `cost ${state.usage.costMicroUsd} of ${budget.costMicroUsd} micro-USD`,
+    );
+  }
+  return undefined;
+}
+
+function finishLate(state: RunState): Step {
+  return finish(state, 'deadline_passed', 'the deadline has passed');
+}
+
+function finish(state: RunState, kind: RunEnd, reason?: string): Step {
+  const result: RunResult = { v: 1, kind, reason, turns: state.turn - 1, usage: state.usage };
+  return { kind: 'finish', result };
+}

@@ -1,0 +1,50 @@
+// How one activity on one effect ended, as it crosses the boundary to a workflow.
+import type { EffectAddress } from './ids.ts';
+import type { Fact } from './effect.ts';
+import type { Json } from './json.ts';
+
+export type EffectOutcome =
+  | {
+      readonly kind: 'applied';
+      readonly output: Json;
+      /** Another call with the same identity had done it: nothing was sent. */
+      readonly alreadyApplied: boolean;
+      /** Why the output does not match the tool's schema; the effect is applied all the same. */
+      readonly outputProblem?: string | undefined;
+      readonly seq: number;
+    }
+  | {
+      readonly kind: 'refused';
+      readonly code: string;
+      readonly message: string;
+      readonly seq: number;
+    }
+  | { readonly kind: 'in_doubt'; readonly reason: string; readonly seq: number }
+  /** The tool's code failed before anything was sent, and its retries are used. */
+  | { readonly kind: 'failed'; readonly message: string; readonly seq: number }
+  | {
+      readonly kind: 'awaiting_approval';
+      readonly approval: { readonly id: string; readonly expiresAtMs: number };
+    }
+  | { readonly kind: 'paused' }
+  /** The outcome is known and the ledger is down: it travels through history and is written back later. */
+  | { readonly kind: 'unrecorded'; readonly effect: string; readonly facts: readonly Fact[] };
+
+/** The input of a `tool.<name>` activity: a call of an agent run (arguments are in the ledger) or a plain step. */
+export type ToolActivityInput =
+  | {
+      readonly v: 1;
+      readonly kind: 'calls';
+      readonly address: Omit<EffectAddress, 'call'>;
+      readonly runKey: string;
+      readonly calls: readonly string[];
+      readonly seq: number;
+    }
+  | {
+      readonly v: 1;
+      readonly kind: 'step';
+      readonly address: EffectAddress;
+      readonly runKey: string;
+      readonly input: Json;
+      readonly seq: number;
+    };

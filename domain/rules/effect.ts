@@ -1,0 +1,123 @@
+// The life of one effect: its states, the facts that move it, and the fold; no other code decides a state.
+import { assert, unreachable } from './assert.ts';
+import type { Json } from './json.ts';
+
+/** `intended -> dispatched -> applied | refused | in_doubt`; a later fact moves `in_doubt` on. */
+export const EffectStatus = {
+  Intended: 'intended',
+  Dispatched: 'dispatched',
+  Applied: 'applied',
+  Refused: 'refused',
+  InDoubt: 'in_doubt',
+} as const;
+export type EffectStatus = (typeof EffectStatus)[keyof typeof EffectStatus];
+
+/** Who observed an outcome. */
+export type FactSource = 'response' | 'probe' | 'webhook' | 'human' | 'reconciler' | 'engine';
+
+/** What can be observed or decided about an effect; appended, never changed, never refused. */
+export type Fact =
+  | { readonly kind: 'intended' }
+  /** Permission to send was committed; the send may or may not have reached the wire. */
+  | { readonly kind: 'dispatched' }
+  /** The connection was never made, so this one dispatch provably sent nothing. */
+  | { readonly kind: 'not_sent'; readonly reason: string }
+  /** The send ended without a definite answer. */
+  | { readonly kind: 'ambiguous'; readonly reason: string }
+  | { readonly kind: 'applied'; readonly source: FactSource; readonly output: Json }
+  /** The receiver documents that nothing was done. */
+  | {
+      readonly kind: 'refused';
+      readonly source: FactSource;
+      readonly code: string;
+      readonly message: string;
+    }
+  | { readonly kind: 'probed_absent' }
+  | { readonly kind: 'probed_unclear'; readonly reason: string }
+  /** Pawl gives up guessing: a human has to look. */
+  | { readonly kind: 'doubted'; readonly reason: string }
+  /** Denied, forbidden, expired or cancelled before any send. */
+  | { readonly kind: 'withdrawn'; readonly code: string; readonly message: string };
+export type FactKind = Fact['kind'];
+
+/** The fold of an effect's facts. */
+export interface EffectState {
+  readonly status: EffectStatus;
+  /** Dispatches that are not proven unsent. */
+  readonly sends: number;
+  /** Conclusive `absent` probes since the last dispatch. */
+  readonly absents: number;
+  /** Two definite observations contradict each other: a human has to look, whatever the status. */
+  readonly conflict: boolean;
+  /** The receiver's or Pawl's code of a refusal, such as `card_declined`; absent otherwise. */
+  readonly code?: string | undefined;
+  /** Why it is refused or in doubt, in words; absent otherwise. */
+  readonly reason?: string | undefined;
+}
+
+export const INTENDED: EffectState = {
+  status: EffectStatus.Intended,
+  sends: 0,
+  absents: 0,
+  conflict: false,
+};
+
+/** True when the outcome is definite. */
+export function isSettled(status: EffectStatus): boolean {
+  return status === EffectStatus.Applied || status === EffectStatus.Refused;
+}
+
+/** The next state. Every fact is accepted in every state: what cannot be right is marked as a conflict. */
+export function foldFact(state: EffectState, fact: Fact): EffectState {
+  switch (fact.kind) {
+    case 'intended':
+      return state;
+    case 'dispatched':
+      assert(!isSettled(state.status), `a settled effect may not be dispatched (${state.status})`);
+      return {
+        ...state,
+        status: 'dispatched',
+        sends: state.sends + 1,
+        absents: 0,
+        code: undefined,
+        reason: undefined,
+      };
+    case 'not_sent':
+      return foldNotSent(state);
+    case 'ambiguous':
+      return state;
+    case 'probed_absent':
+      return isSettled(state.status) ? state : { ...state, absents: state.absents + 1 };
+    case 'probed_unclear':
+      return state;
+    case 'applied':
+      return {
+        ...state,
+        status: 'applied',
+        conflict: state.conflict || wasRefused(state),
+        code: undefined,
+        reason: undefined,
+      };
+    case 'refused':
+      if (state.status === 'applied') return { ...state, conflict: true };
+      return { ...state, status: 'refused', code: fact.code, reason: fact.message };
+    case 'doubted':
+      if (isSettled(state.status)) return state;
+      return { ...state, status: 'in_doubt', code: undefined, reason: fact.reason };
+    case 'withdrawn':
+      if (state.status !== 'intended') return state;
+      return { ...state, status: 'refused', code: fact.code, reason: fact.message };
+    default:
+      return unreachable(fact);
+  }
+}
+
+function wasRefused(state: EffectState): boolean {
+  return state.status === 'refused';
+}
+
+function foldNotSent(state: EffectState): EffectState {
+  const sends = Math.max(0, state.sends - 1);
+  if (state.status !== 'dispatched') return { ...state, sends };
+  return { ...state, sends, status: sends === 0 ? 'intended' : 'dispatched' };
+}

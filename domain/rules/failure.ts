@@ -1,0 +1,35 @@
+// The failure types that cross a Temporal boundary (a pinned ABI); the classification table is in classify.ts.
+
+/** The strings in `ApplicationFailure.type`. Never rename one: histories and users' code hold them. */
+export const FailureType = {
+  ModelRateLimited: 'Model.RateLimited',
+  ModelOverloaded: 'Model.Overloaded',
+  ModelUnavailable: 'Model.Unavailable',
+  ModelAuthentication: 'Model.Authentication',
+  ModelQuotaExhausted: 'Model.QuotaExhausted',
+  ModelRequestInvalid: 'Model.RequestInvalid',
+  ModelContextOverflow: 'Model.ContextOverflow',
+  ModelAnswerInvalid: 'Model.AnswerInvalid',
+  ModelNotConfigured: 'Model.NotConfigured',
+  ToolFailed: 'Tool.Failed',
+  ToolUnavailable: 'Tool.Unavailable',
+  ToolInputInvalid: 'Tool.InputInvalid',
+  ToolSecondWrite: 'Tool.SecondWrite',
+  EffectAmbiguous: 'Effect.Ambiguous',
+  EffectInDoubt: 'Effect.InDoubt',
+  EffectRefused: 'Effect.Refused',
+  EffectBlocked: 'Effect.Blocked',
+  EffectClaimLost: 'Effect.ClaimLost',
+  EffectArgumentsDiffer: 'Effect.ArgumentsDiffer',
+  EffectNotSent: 'Effect.NotSent',
+  EffectUnsupported: 'Effect.Unsupported',
+  LedgerUnavailable: 'Ledger.Unavailable',
+  LedgerRolledBack: 'Ledger.RolledBack',
+  RunPaused: 'Run.Paused',
+  RunCancelled: 'Run.Cancelled',
+  AgentUnknown: 'Agent.Unknown',
+  AgentInputInvalid: 'Agent.InputInvalid',
+  PolicyUnavailable: 'Policy.Unavailable',
+  PayloadTooLarge: 'Payload.TooLarge',
+} as const;
+export type FailureType = (typeof FailureType)[keyof typeof FailureType];

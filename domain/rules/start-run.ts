@@ -1,0 +1,44 @@
+// How a run begins, and how it begins again after continue-as-new. Pure; the rules version is pinned here.
+import type { RunState } from './run.ts';
+
+/** What identifies a run; all of it is minted at intake. */
+export interface RunOrigin {
+  readonly tenant: string;
+  readonly runKey: string;
+  readonly rootKey: string;
+  readonly path: readonly string[];
+  readonly agent: string;
+  readonly generation: number;
+}
+
+/** The state before the first step. */
+export function startRun(origin: RunOrigin, startedAtMs: number): RunState {
+  const { tenant, runKey, rootKey, path, agent, generation } = origin;
+  return {
+    v: 1,
+    rules: 1,
+    tenant,
+    runKey,
+    rootKey,
+    path,
+    agentName: agent,
+    startedAtMs,
+    turn: 1,
+    generation,
+    seq: 0,
+    calls: [],
+    usage: { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, costMicroUsd: 0 },
+    denials: 0,
+    repeated: { fingerprint: '', count: 0 },
+    invalidAnswers: 0,
+    control: { paused: false, cancelled: false },
+  };
+}
+
+/** After continue-as-new every waiting call looks at its row once: a signal may have come in between. */
+export function wakeWaiting(carried: RunState): RunState {
+  const calls = carried.calls.map((call) =>
+    call.status === 'done' ? call : { ...call, status: 'ready' as const },
+  );
+  return { ...carried, calls };
+}

@@ -1,0 +1,71 @@
+// Provider-neutral messages: what a transcript row holds and what the model adapters translate.
+import type { Json } from './json.ts';
+
+export type Role = 'user' | 'assistant' | 'tool';
+
+/** One part of a message. `opaque` parts (thinking signatures) go back to their provider verbatim. */
+export type Part =
+  | { readonly kind: 'text'; readonly text: string }
+  | {
+      readonly kind: 'tool-call';
+      readonly id: string;
+      readonly name: string;
+      readonly arguments: Json;
+      /** Set when the provider's text was not JSON; `arguments` is then null. */
+      readonly malformed?: string;
+    }
+  | {
+      readonly kind: 'tool-result';
+      readonly id: string;
+      readonly name: string;
+      readonly content: Json;
+      readonly isError: boolean;
+    }
+  | { readonly kind: 'opaque'; readonly provider: string; readonly data: Json };
+
+export type ToolCallPart = Extract<Part, { kind: 'tool-call' }>;
+export type ToolResultPart = Extract<Part, { kind: 'tool-result' }>;
+
+export interface Message {
+  readonly role: Role;
+  readonly parts: readonly Part[];
+}
+
+/** Tokens of one model call, as the provider reports them. */
+export interface Usage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** The share of `inputTokens` that the provider served from its cache. */
+  readonly cachedInputTokens: number;
+  /** The share of `inputTokens` that went into the provider's cache, which some charge extra. */
+  readonly cacheWriteInputTokens?: number | undefined;
+}
+
+export interface ToolDescription {
+  readonly name: string;
+  readonly description: string;
+  /** JSON Schema of the arguments. */
+  readonly inputSchema: Json;
+}
+
+/** What an adapter sends; `model` is without the provider's prefix. */
+export interface ModelRequest {
+  readonly model: string;
+  readonly system: string;
+  readonly messages: readonly Message[];
+  readonly tools: readonly ToolDescription[];
+  readonly maxOutputTokens: number;
+}
+
+export type StopReason = 'end' | 'tool-calls' | 'max-tokens' | 'refusal';
+
+/** What an adapter brings back. */
+export interface ModelAnswer {
+  readonly parts: readonly Part[];
+  readonly usage: Usage;
+  readonly stopReason: StopReason;
+  /** The model that the provider says it served. */
+  readonly servedModel: string;
+  /** The provider's request id, for its support. */
+  readonly requestId?: string | undefined;
+}

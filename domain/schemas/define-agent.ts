@@ -1,0 +1,107 @@
+// defineAgent: an agent as data. The shipped workflow interprets it; none of its code enters the sandbox.
+import { z } from 'zod';
+import { type Duration, toMs } from '../rules/durations.ts';
+import type { Budget } from '../rules/run.ts';
+import type { AnyTool } from './define-tool.ts';
+
+/** `provider/model`, as in `anthropic/claude-sonnet-4-5`. */
+const modelReference = z
+  .string()
+  .regex(
+    /^[a-z0-9-]+\/.+$/,
+    'a model is written provider/model, as in "anthropic/claude-sonnet-4-5"',
+  );
+
+/** S1-03: the primary and, in order, what takes over. */
+export const modelConfigSchema = z.strictObject({
+  primary: modelReference,
+  fallbacks: z.array(modelReference).default([]),
+});
+export type ModelConfig = z.infer<typeof modelConfigSchema>;
+
+const decimal = z
+  .string()
+  .regex(/^\d+(\.\d{1,6})?$/, 'an amount is a decimal string, as in "0.50"');
+const duration = z.custom<Duration>(isDuration, 'a duration is a number and ms, s, m, h or d');
+
+/** What a run may use up; anything left out has the default. */
+export const budgetSchema = z.strictObject({
+  turns: z.number().int().positive().default(20),
+  usd: decimal.default('1.00'),
+  deadline: duration.default('7d'),
+  denials: z.number().int().positive().default(5),
+  repeats: z.number().int().min(2).default(4),
+});
+
+export interface AgentOptions<Input, Output> {
+  /** `[a-z][a-z0-9-]*`: it becomes part of the CLI's and the UI's words. */
+  readonly name: string;
+  readonly input: z.ZodType<Input>;
+  /** What the last answer must match, as JSON; absent: free text. */
+  readonly output?: z.ZodType<Output>;
+  readonly instructions: string;
+  readonly tools: readonly AnyTool[];
+  readonly model: z.input<typeof modelConfigSchema>;
+  /** Path of a Cedar policy; absent: reads permitted, effects need an approval. */
+  readonly policy?: string;
+  readonly budget?: z.input<typeof budgetSchema>;
+  /** How long an approval may take. @default '24h' */
+  readonly approvalExpiry?: Duration;
+  /** @default 4096 */
+  readonly maxOutputTokens?: number;
+}
+
+/** An agent as Pawl keeps it; make one with `defineAgent`. */
+export interface Agent<Input = unknown, Output = unknown> {
+  readonly kind: 'pawl.agent';
+  readonly name: string;
+  readonly input: z.ZodType<Input>;
+  readonly output: z.ZodType<Output> | undefined;
+  readonly instructions: string;
+  readonly tools: readonly AnyTool[];
+  readonly model: ModelConfig;
+  readonly policy: string | undefined;
+  readonly budget: Budget;
+  readonly approvalExpiryMs: number;
+  readonly maxOutputTokens: number;
+}
+
+/** Declares an agent. Throws a `TypeError` or a `ZodError` that names what is wrong. */
+export function defineAgent<Input, Output = string>(
+  options: AgentOptions<Input, Output>,
+): Agent<Input, Output> {
+  if (!/^[a-z][a-z0-9-]{0,63}$/.test(options.name)) {
+    throw new TypeError(`Agent "${options.name}": a name is lower case letters, digits and dashes`);
+  }
+  const names = options.tools.map((tool) => tool.name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice) throw new TypeError(`Agent "${options.name}": two tools are named "${twice}"`);
+  const budget = budgetSchema.parse(options.budget ?? {});
+  return {
+    kind: 'pawl.agent',
+    name: options.name,
+    input: options.input,
+    output: options.output,
+    instructions: options.instructions,
+    tools: options.tools,
+    model: modelConfigSchema.parse(options.model),
+    policy: options.policy,
+    budget: {
+      turns: budget.turns,
+      costMicroUsd: Math.round(Number(budget.usd) * 1_000_000),
+      deadlineMs: toMs(budget.deadline),
+      denials: budget.denials,
+      repeats: budget.repeats,
+    },
+    approvalExpiryMs: toMs(options.approvalExpiry ?? '24h'),
+    maxOutputTokens: options.maxOutputTokens ?? 4096,
+  };
+}
+
+function isDuration(value: unknown): boolean {
+  try {
+    return typeof value === 'string' && toMs(value) > 0;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,159 @@
+// defineTool: a tool's schema, what its receiver offers, and its code in one value; the contract is derived.
+import type { z } from 'zod';
+import { type Contract, deriveContract } from '../rules/contract.ts';
+import { type Duration, toMs } from '../rules/durations.ts';
+import type { Json } from '../rules/json.ts';
+import { RETENTION_SHARE } from '../rules/next-move.ts';
+import type { ProbeResult } from './outcomes.ts';
+import type { ProbeContext, ToolContext } from './tool-context.ts';
+
+/** Money that an effect moves, in minor units (cents). */
+export interface Amount {
+  readonly minor: number;
+  readonly currency: string;
+}
+
+/** What the receiver offers. Pawl derives the contract from it and prints it in `pawl tools`. */
+export interface EffectDeclaration<Input, Output> {
+  /** The receiver honours an idempotency key for so long. Never say more than its documentation does. */
+  readonly key?: { readonly retention: Duration };
+  /** Asks the receiver whether the effect happened. Must not change anything. */
+  readonly probe?: (input: Input, ctx: ProbeContext) => Promise<ProbeResult<Output>>;
+  /** What makes two calls the same intention, in any turn or run. Without it only retries are recognised. */
+  readonly identity?: (input: Input) => readonly (string | number)[];
+  /** Counts against limits on moved money, and stands in approvals. */
+  readonly amount?: (input: Input) => Amount;
+  /** The tool writes into the ledger's own database, in the ledger's transaction. */
+  readonly transactional?: true;
+}
+
+export interface ToolOptions<Input, Output> {
+  /** `[a-z][a-z0-9_]*`, at most 64 characters: every provider accepts it. */
+  readonly name: string;
+  /** What the model reads. */
+  readonly description: string;
+  readonly input: z.ZodType<Input>;
+  readonly output: z.ZodType<Output>;
+  /** `'read'`: changes nothing. Absent or `'once'`: never resent. @default 'once' */
+  readonly effect?: 'read' | 'once' | EffectDeclaration<Input, Output>;
+  /** Sends of one effect, the first included; for reads: attempts. @default 4 */
+  readonly retry?: { readonly maximumAttempts: number };
+  /** For one attempt; the claim's lease follows from it. @default '30s' */
+  readonly timeout?: Duration;
+  readonly limits?: { readonly callsPerRun?: number };
+  /** Effects of one answer may be under way together. @default false */
+  readonly parallel?: boolean;
+  /**
+   * `'own'`: `run` does not write through `ctx.fetch`, so the effect counts as sent from the moment `run` is entered.
+   * @default 'fetch'
+   */
+  readonly wire?: 'fetch' | 'own';
+  /** Throw `refused(code)` for a definite no; any other throw after the write is ambiguous. */
+  readonly run: (input: Input, ctx: ToolContext) => Promise<Output>;
+}
+
+/** A tool as Pawl keeps it; make one with `defineTool`. */
+export interface Tool<Input = never, Output = unknown> {
+  readonly kind: 'pawl.tool';
+  readonly name: string;
+  readonly description: string;
+  readonly input: z.ZodType<Input>;
+  readonly output: z.ZodType<Output>;
+  readonly contract: Contract;
+  readonly declaration: EffectDeclaration<Input, Output>;
+  readonly keyRetentionMs: number | undefined;
+  readonly sendsMax: number;
+  readonly timeoutMs: number;
+  readonly callsPerRunMax: number | undefined;
+  readonly parallel: boolean;
+  readonly wire: 'fetch' | 'own';
+  readonly run: (input: Input, ctx: ToolContext) => Promise<Output>;
+}
+
+/** Any tool, when only its data matters; inputs are parsed before `run` is called. */
+// A tool is contravariant in its input: `any` is the only type that all tools share.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type AnyTool = Tool<any, any>;
+
+/** The input of a tool, for `effect<typeof refund>('refund')`. */
+export type ToolInput<T> = T extends Tool<infer Input, never> | Tool<infer Input, infer _>
+  ? Input
+  : never;
+/** The output of a tool. */
+export type ToolOutput<T> = T extends Tool<never, infer Output> ? Output : never;
+
+const NAME = /^[a-z][a-z0-9_]{0,63}$/;
+const SENDS_MAX = 4;
+
+/** Declares a tool. Throws a `TypeError` that names the tool when the declaration contradicts itself. */
+export function defineTool<Input extends Json | object, Output>(
+  options: ToolOptions<Input, Output>,
+): Tool<Input, Output> {
+  const { name, effect = 'once' } = options;
+  if (!NAME.test(name)) {
+    throw new TypeError(
+      `Tool "${name}": a name is ${NAME.source}, so that every provider accepts it`,
+    );
+  }
+  const declaration: EffectDeclaration<Input, Output> = typeof effect === 'string' ? {} : effect;
+  const keyRetentionMs = declaration.key && toMs(declaration.key.retention);
+  const timeoutMs = toTimeoutMs(name, options.timeout ?? '30s');
+  const isTransactional = declaration.transactional === true;
+  const hasProbe = declaration.probe !== undefined;
+  if (isTransactional && (declaration.key || hasProbe)) {
+    throw new TypeError(`Tool "${name}": a transactional effect needs neither key nor probe`);
+  }
+  if (keyRetentionMs !== undefined && keyRetentionMs <= timeoutMs) {
+    throw new TypeError(
+      `Tool "${name}": the key's retention (${keyRetentionMs} ms) must be longer than one attempt (${timeoutMs} ms)`,
+    );
+  }
+  assertLastResendFits(name, timeoutMs, keyRetentionMs);
+  return {
+    kind: 'pawl.tool',
+    name,
+    description: options.description,
+    input: options.input,
+    output: options.output,
+    contract: deriveContract({
+      isRead: effect === 'read',
+      isTransactional,
+      keyRetentionMs,
+      hasProbe,
+    }),
+    declaration,
+    keyRetentionMs,
+    sendsMax: toSendsMax(name, options.retry?.maximumAttempts ?? SENDS_MAX),
+    timeoutMs,
+    callsPerRunMax: options.limits?.callsPerRun,
+    parallel: options.parallel ?? false,
+    wire: options.wire ?? 'fetch',
+    run: options.run,
+  };
+}
+
+function toTimeoutMs(name: string, timeout: Duration): number {
+  const timeoutMs = toMs(timeout);
+  if (timeoutMs > 0) return timeoutMs;
+  throw new TypeError(`Tool "${name}": a timeout is longer than nothing, not "${timeout}"`);
+}
+
+function toSendsMax(name: string, attempts: number): number {
+  if (Number.isSafeInteger(attempts) && attempts >= 1) return attempts;
+  throw new TypeError(`Tool "${name}": maximumAttempts is a whole number from 1, not ${attempts}`);
+}
+
+/** A resend at the very end of the horizon must arrive while the receiver still knows the key. */
+function assertLastResendFits(
+  name: string,
+  timeoutMs: number,
+  keyRetentionMs: number | undefined,
+): void {
+  if (keyRetentionMs === undefined) return;
+  const trustedMs = keyRetentionMs * RETENTION_SHARE;
+  if (keyRetentionMs - trustedMs >= timeoutMs) return;
+  throw new TypeError(
+    `Tool "${name}": the key's retention (${keyRetentionMs} ms) is trusted for ${trustedMs} ms, ` +
+      `which leaves the last resend less than one attempt (${timeoutMs} ms): shorten the timeout`,
+  );
+}
