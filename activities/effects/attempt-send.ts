@@ -1,0 +1,184 @@
+// One attempt to send one effect: runs the tool behind the write gate and reads what happened into facts.
+import { isRefusal } from '../../domain/schemas/outcomes.ts';
+import type { AnyTool } from '../../domain/schemas/define-tool.ts';
+import type { Fact } from '../../domain/rules/effect.ts';
+import type { Json } from '../../domain/rules/json.ts';
+import type { Claim, EffectLedger, EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
+import type { CrashHook } from './crash-points.ts';
+import { createEffectFetch, type WriteState } from './effect-fetch.ts';
+import { toJson } from './fingerprint.ts';
+
+export interface SendDeps {
+  readonly ledger: EffectLedger;
+  readonly wire: typeof fetch;
+  readonly crash: CrashHook;
+}
+
+export interface SendJob {
+  readonly tool: AnyTool;
+  readonly record: EffectRecord;
+  readonly claim: Claim;
+  readonly ignoresIdentity: boolean;
+}
+
+export type SendAnswer =
+  /** Facts to append; the fold says what they amount to. */
+  | {
+      readonly kind: 'observed';
+      readonly entries: readonly FactEntry[];
+      readonly retryAfterMs?: number;
+    }
+  /** The gate said no: look again at the ledger. */
+  | { readonly kind: 'denied'; readonly answer: Extract<WriteState, { kind: 'denied' }>['answer'] }
+  /** The tool failed before its first write: provably nothing was sent. */
+  | { readonly kind: 'unsent'; readonly error: unknown };
+
+/** Runs the tool once, inside its lease. */
+export async function attemptSend(deps: SendDeps, job: SendJob): Promise<SendAnswer> {
+  const { tool, record, claim } = job;
+  const signal = AbortSignal.timeout(tool.timeoutMs);
+  const gate = createEffectFetch({
+    ...deps,
+    ...job,
+    callsPerRunMax: tool.callsPerRunMax,
+    signal,
+  });
+  const input = parseArguments(tool, record);
+  if (input.kind === 'invalid') return { kind: 'unsent', error: input.error };
+  if (tool.wire === 'own' && !(await gate.dispatchAtEntry()))
+    return answerOf(gate.state(), undefined);
+  const context = {
+    fetch: gate.fetch,
+    read: deps.wire,
+    idempotencyKey: record.wireKey,
+    effect: record.shortId,
+    runKey: record.runKey,
+    tenant: record.tenant,
+    signal,
+  };
+  const ran = await settleWithin(tool.run(input.value, context), signal);
+  await deps.crash('before-settle', tool.name);
+  const answer = answerOf(gate.state(), ran);
+  return answer.kind === 'observed' ? judgeOutput(answer, tool, claim) : answer;
+}
+
+type Ran =
+  { readonly ok: true; readonly output: unknown } | { readonly ok: false; readonly error: unknown };
+
+/** A tool that ignores its signal is left behind when its time is up: its lease is over. */
+async function settleWithin(running: Promise<unknown>, signal: AbortSignal): Promise<Ran> {
+  const timedOut = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  try {
+    return { ok: true, output: await Promise.race([running, timedOut]) };
+  } catch (error) {
+    return { ok: false, error };
+  }
+}
+
+function answerOf(state: WriteState, ran: Ran | undefined): SendAnswer {
+  switch (state.kind) {
+    case 'denied':
+      return { kind: 'denied', answer: state.answer };
+    case 'failed':
+      return { kind: 'unsent', error: state.error };
+    case 'none':
+      return beforeAnyWrite(ran);
+    case 'second-write':
+      return observed({
+        kind: 'doubted',
+        reason: 'the tool tried a second write: one effect is one write, so split the tool',
+      });
+    case 'granted':
+      return afterGrant(state, ran);
+  }
+}
+
+function beforeAnyWrite(ran: Ran | undefined): SendAnswer {
+  if (!ran || !ran.ok) {
+    const error = ran?.error;
+    if (isRefusal(error)) {
+      return observed({
+        kind: 'refused',
+        source: 'response',
+        code: error.code,
+        message: error.message,
+      });
+    }
+    return { kind: 'unsent', error };
+  }
+  return observed({
+    kind: 'doubted',
+    reason: "the tool returned without a write by ctx.fetch: use it, or declare wire: 'own'",
+  });
+}
+
+function afterGrant(
+  state: Extract<WriteState, { kind: 'granted' }>,
+  ran: Ran | undefined,
+): SendAnswer {
+  const { fence } = state;
+  if (state.notSent !== undefined) {
+    return observed({ kind: 'not_sent', reason: state.notSent }, fence, state.retryAfterMs);
+  }
+  if (ran?.ok) {
+    return observed({ kind: 'applied', source: 'response', output: toJson(ran.output) }, fence);
+  }
+  if (isRefusal(ran?.error)) {
+    const { code, message } = ran.error;
+    return observed({ kind: 'refused', source: 'response', code, message }, fence);
+  }
+  const status = state.status === undefined ? '' : `HTTP ${state.status}: `;
+  const reason = `${status}${messageOf(ran?.error)}`;
+  return observed({ kind: 'ambiguous', reason }, fence, state.retryAfterMs);
+}
+
+function observed(fact: Fact, fence?: number, retryAfterMs?: number): SendAnswer {
+  const entry: FactEntry = { fact, ...(fence === undefined ? {} : { fence }) };
+  return {
+    kind: 'observed',
+    entries: [entry],
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
+}
+
+/** An output that fails its schema after the effect is applied, with a problem; never a retry. */
+function judgeOutput(
+  answer: Extract<SendAnswer, { kind: 'observed' }>,
+  tool: AnyTool,
+  claim: Claim,
+): SendAnswer {
+  const entries = answer.entries.map((entry): FactEntry => {
+    const attempt = { attempt: claim.attempt };
+    if (entry.fact.kind !== 'applied') return { ...entry, ...attempt };
+    const problem = outputProblem(tool, entry.fact.output);
+    return { ...entry, ...attempt, ...(problem === undefined ? {} : { outputProblem: problem }) };
+  });
+  return { ...answer, entries };
+}
+
+/** What is wrong with an output, in one line; undefined when it matches the tool's schema. */
+export function outputProblem(tool: AnyTool, output: Json): string | undefined {
+  const parsed = tool.output.safeParse(output);
+  if (parsed.success) return undefined;
+  return parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
+}
+
+/** A schema that was tightened after a send must not keep the stored bytes from being sent again. */
+function parseArguments(
+  tool: AnyTool,
+  record: EffectRecord,
+): { kind: 'valid'; value: unknown } | { kind: 'invalid'; error: Error } {
+  const parsed = tool.input.safeParse(record.arguments);
+  if (parsed.success) return { kind: 'valid', value: parsed.data };
+  if (record.state.sends > 0) return { kind: 'valid', value: record.arguments };
+  return { kind: 'invalid', error: parsed.error };
+}
+
+/** One line about any thrown value, its causes included. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? ` (${messageOf(error.cause)})` : '';
+  return `${error.name}: ${error.message}${cause}`;
+}

@@ -1,0 +1,339 @@
+// The effect engine: carries out the one legal next move of an effect until its outcome is known or it must wait.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApplicationFailure } from '@temporalio/common';
+import { nextDelayMs } from '../../domain/rules/backoff.ts';
+import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
+import { FailureType } from '../../domain/rules/failure.ts';
+import { nextMove } from '../../domain/rules/next-move.ts';
+import type { AnyTool } from '../../domain/schemas/define-tool.ts';
+import { LedgerUnavailable } from '../ledger/database.ts';
+import {
+  type AppendAnswer,
+  type BeginAnswer,
+  type Claim,
+  type EffectIntent,
+  type EffectLedger,
+  type EffectRecord,
+  type FactEntry,
+  toView,
+} from '../ledger/effect-ledger.ts';
+import { attemptSend, messageOf, type SendAnswer } from './attempt-send.ts';
+import type { CrashHook } from './crash-points.ts';
+import { type Authority, passGate } from './gate.ts';
+import { probeOnce } from './probe.ts';
+
+export interface EngineDeps {
+  readonly ledger: EffectLedger;
+  readonly wire: typeof fetch;
+  readonly crash: CrashHook;
+  /** In [0, 1); injected so that a seeded run repeats. */
+  readonly random: () => number;
+}
+
+export interface EffectJob {
+  readonly tool: AnyTool;
+  readonly tenant: string;
+  readonly id: string;
+  readonly rootKey: string;
+  /** Stored first when the ledger does not know the effect yet; absent when the model step has stored it. */
+  readonly intent?: EffectIntent;
+  readonly claim: Claim;
+  /** The highest ledger sequence that the workflow has seen. */
+  readonly seqSeen: number;
+  readonly authority?: Authority;
+}
+
+export interface EffectEngine {
+  /** Throws an `ApplicationFailure` when the same activity must try again later. */
+  perform(job: EffectJob): Promise<EffectOutcome>;
+}
+
+/** Waits shorter than this are slept inside the attempt; longer ones are Temporal's. */
+const SLEEP_MAX_MS = 2_000;
+const PROBE_PAUSE_MS = 500;
+
+export function createEffectEngine(deps: EngineDeps): EffectEngine {
+  return { perform: (job) => perform(deps, job) };
+}
+
+async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome> {
+  for (;;) {
+    const begin = await look(deps, job);
+    const { record } = begin;
+    const move = nextMove(toView(record), begin.nowMs);
+    switch (move.kind) {
+      case 'return':
+        return recordedOutcome(record, begin.seq);
+      case 'wait':
+        await waitUntil(
+          deps,
+          move.untilMs - begin.nowMs,
+          job,
+          `${record.shortId} may still be under way`,
+        );
+        break;
+      case 'doubt':
+        return recorded(
+          await append(deps, job, [{ fact: { kind: 'doubted', reason: move.reason } }]),
+        );
+      case 'probe':
+        if (record.state.absents > 0) await sleep(PROBE_PAUSE_MS);
+        await append(deps, job, await probeOnce(deps, job.tool, record));
+        if (record.state.status === 'in_doubt') return recorded(await lookAgain(deps, job));
+        break;
+      case 'send':
+      case 'resend': {
+        const outcome = await send(deps, job, begin, move.kind === 'send');
+        if (outcome) return outcome;
+      }
+    }
+  }
+}
+
+/** Reads the effect, storing its intent first where nobody has, and refuses a ledger that has lost time. */
+async function look(deps: EngineDeps, job: EffectJob): Promise<BeginAnswer> {
+  let begin = await deps.ledger.begin(job.tenant, job.id, job.rootKey);
+  if (!begin && job.intent) {
+    await deps.crash('before-intent', job.tool.name);
+    await deps.ledger.intend([job.intent]);
+    await deps.crash('after-intent', job.tool.name);
+    begin = await deps.ledger.begin(job.tenant, job.id, job.rootKey);
+  }
+  if (!begin || begin.seq < job.seqSeen) {
+    throw ApplicationFailure.nonRetryable(
+      `The ledger is older than this run: it has seen sequence ${job.seqSeen}, the ledger holds ` +
+        `${begin?.seq ?? 'no such effect'}. Nothing was sent. Restore the ledger, or settle by hand.`,
+      FailureType.LedgerRolledBack,
+    );
+  }
+  if (job.intent && begin.record.fingerprint !== job.intent.fingerprint) {
+    throw ApplicationFailure.nonRetryable(
+      `${begin.record.shortId} (${job.tool.name}) was intended with other arguments: ` +
+        'two steps share an id, or the arguments changed between two executions. Give each step its own name.',
+      FailureType.EffectArgumentsDiffer,
+    );
+  }
+  return begin;
+}
+
+async function lookAgain(deps: EngineDeps, job: EffectJob): Promise<AppendAnswer> {
+  const { record, seq } = await look(deps, job);
+  return { record, seq };
+}
+
+/** Sends once; undefined: look at the ledger again. */
+async function send(
+  deps: EngineDeps,
+  job: EffectJob,
+  begin: BeginAnswer,
+  isFirst: boolean,
+): Promise<EffectOutcome | undefined> {
+  let ignoresIdentity = true;
+  if (isFirst) {
+    const gate = await passGate(begin, job.authority);
+    switch (gate.kind) {
+      case 'paused':
+        return { kind: 'paused' };
+      case 'wait-for-approval':
+        return gate.outcome;
+      case 'withdraw': {
+        const fact = { kind: 'withdrawn', code: gate.code, message: gate.message } as const;
+        return recorded(await append(deps, job, [{ fact }]));
+      }
+      case 'already-applied':
+        return adopt(deps, job, gate);
+      case 'blocked':
+        await waitUntil(
+          deps,
+          SLEEP_MAX_MS,
+          job,
+          `waits for ${gate.by} (${gate.status}): same intention`,
+        );
+        return undefined;
+      case 'go':
+        ({ ignoresIdentity } = gate);
+    }
+  } else if (begin.control.paused) {
+    return { kind: 'paused' };
+  }
+  const { tool, claim } = job;
+  const answer = await attemptSend(deps, { tool, record: begin.record, claim, ignoresIdentity });
+  return readAnswer(deps, job, begin, answer);
+}
+
+async function readAnswer(
+  deps: EngineDeps,
+  job: EffectJob,
+  begin: BeginAnswer,
+  answer: SendAnswer,
+): Promise<EffectOutcome | undefined> {
+  if (answer.kind === 'unsent') return unsent(deps, job, begin.record, answer.error);
+  if (answer.kind === 'denied') return denied(deps, job, answer.answer);
+  const settled = await appendOrCarry(deps, job, answer.entries);
+  if ('kind' in settled) return settled;
+  await deps.crash('after-settle', job.tool.name);
+  const { status } = settled.record.state;
+  if (status !== 'dispatched' && status !== 'intended') return recorded(settled);
+  // The outcome is open: `once` concludes at the next look, everything else after a pause of its own.
+  if (settled.record.contract === 'once' && status === 'dispatched') return undefined;
+  const [entry] = answer.entries;
+  const reason = entry && 'reason' in entry.fact ? entry.fact.reason : 'no definite answer';
+  if (status === 'intended' && job.claim.attempt >= job.tool.sendsMax) {
+    return withdraw(deps, job, 'unreachable', reason);
+  }
+  const type = status === 'intended' ? FailureType.EffectNotSent : FailureType.EffectAmbiguous;
+  throw retryLater(deps, job, type, reason, answer.retryAfterMs);
+}
+
+async function denied(
+  deps: EngineDeps,
+  job: EffectJob,
+  answer: Extract<SendAnswer, { kind: 'denied' }>['answer'],
+): Promise<EffectOutcome | undefined> {
+  switch (answer.kind) {
+    case 'paused':
+      return { kind: 'paused' };
+    case 'cancelled':
+      return withdraw(deps, job, 'cancelled', 'the run was cancelled before this was sent');
+    case 'limit':
+      return withdraw(
+        deps,
+        job,
+        'limit_reached',
+        `${job.tool.name} may be called ${answer.max} times in a run, and was`,
+      );
+    case 'identity':
+    case 'not-permitted': {
+      const why = answer.kind === 'identity' ? 'another effect has this identity' : answer.reason;
+      await waitUntil(deps, PROBE_PAUSE_MS, job, why);
+      return undefined;
+    }
+  }
+}
+
+/** The tool failed before it wrote: retried within its policy, then told to the model as a definite no. */
+async function unsent(
+  deps: EngineDeps,
+  job: EffectJob,
+  record: EffectRecord,
+  error: unknown,
+): Promise<EffectOutcome> {
+  if (error instanceof LedgerUnavailable) throw error;
+  const message = messageOf(error);
+  const isHopeless = error instanceof Error && error.name === 'ZodError';
+  if (!isHopeless && job.claim.attempt < job.tool.sendsMax) {
+    throw retryLater(
+      deps,
+      job,
+      FailureType.ToolFailed,
+      `${job.tool.name} failed before it sent: ${message}`,
+    );
+  }
+  if (record.state.sends === 0) return withdraw(deps, job, 'tool_failed', message);
+  const reason = `an earlier send is open, and sending again failed: ${message}`;
+  return recorded(await append(deps, job, [{ fact: { kind: 'doubted', reason } }]));
+}
+
+async function withdraw(
+  deps: EngineDeps,
+  job: EffectJob,
+  code: string,
+  message: string,
+): Promise<EffectOutcome> {
+  return recorded(await append(deps, job, [{ fact: { kind: 'withdrawn', code, message } }]));
+}
+
+async function adopt(
+  deps: EngineDeps,
+  job: EffectJob,
+  first: { readonly by: string; readonly output: EffectRecord['output'] },
+): Promise<EffectOutcome> {
+  const fact = { kind: 'applied', source: 'engine', output: first.output } as const;
+  const { record, seq } = await append(deps, job, [{ fact, details: { sameAs: first.by } }]);
+  return { ...recordedOutcome(record, seq), alreadyApplied: true } as EffectOutcome;
+}
+
+function append(
+  deps: EngineDeps,
+  job: EffectJob,
+  entries: readonly FactEntry[],
+): Promise<AppendAnswer> {
+  return deps.ledger.append(job.tenant, job.id, entries);
+}
+
+const APPEND_PATIENCE_MS = 5_000;
+
+/** After a send the outcome must not be lost: while the ledger is down it travels through Temporal's history. */
+async function appendOrCarry(
+  deps: EngineDeps,
+  job: EffectJob,
+  entries: readonly FactEntry[],
+): Promise<AppendAnswer | EffectOutcome> {
+  const givesUpAtMs = performance.now() + APPEND_PATIENCE_MS;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await append(deps, job, entries);
+    } catch (error) {
+      if (!(error instanceof LedgerUnavailable)) throw error;
+      if (performance.now() > givesUpAtMs) {
+        return { kind: 'unrecorded', effect: job.id, facts: entries.map(({ fact }) => fact) };
+      }
+      await sleep(nextDelayMs({ attempt, baseMs: 50, capMs: 1_000, random: deps.random() }));
+    }
+  }
+}
+
+function recorded({ record, seq }: AppendAnswer): EffectOutcome {
+  return recordedOutcome(record, seq);
+}
+
+/** What the ledger says of an effect, as the workflow is told. */
+export function recordedOutcome(record: EffectRecord, seq: number): EffectOutcome {
+  const { status, code = '', reason = '' } = record.state;
+  if (status === 'applied') {
+    return {
+      kind: 'applied',
+      output: record.output,
+      alreadyApplied: record.state.sends === 0,
+      ...(record.outputProblem === null ? {} : { outputProblem: record.outputProblem }),
+      seq,
+    };
+  }
+  if (status === 'refused') return { kind: 'refused', code, message: reason, seq };
+  return { kind: 'in_doubt', reason, seq };
+}
+
+async function waitUntil(
+  deps: EngineDeps,
+  delayMs: number,
+  job: EffectJob,
+  why: string,
+): Promise<void> {
+  if (delayMs <= SLEEP_MAX_MS) {
+    await sleep(Math.max(delayMs, 10) + deps.random() * 100);
+    return;
+  }
+  throw retryLater(deps, job, FailureType.EffectBlocked, why, delayMs);
+}
+
+/** Temporal has no jitter: the delay is ours (design, section 4, law 8). */
+function retryLater(
+  deps: EngineDeps,
+  job: EffectJob,
+  type: string,
+  message: string,
+  retryAfterMs?: number,
+): ApplicationFailure {
+  const delayMs = nextDelayMs({
+    attempt: job.claim.attempt,
+    baseMs: 250,
+    capMs: 30_000,
+    random: deps.random(),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
+  return ApplicationFailure.create({
+    type,
+    message,
+    nextRetryDelay: Math.max(1, Math.round(delayMs)),
+  });
+}

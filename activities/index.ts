@@ -1,0 +1,75 @@
+// The activities that a worker registers: names are a pinned ABI, see workflows/activity-options.ts.
+import { ApplicationFailure } from '@temporalio/common';
+import type { EffectOutcome, ToolActivityInput } from '../domain/rules/effect-outcome.ts';
+import type { Fact } from '../domain/rules/effect.ts';
+import { FailureType } from '../domain/rules/failure.ts';
+import type { Json } from '../domain/rules/json.ts';
+import type { ModelStepResult } from '../domain/rules/run.ts';
+import { reconcile, type ReconcilerDeps, type SweepReport } from './effects/reconcile.ts';
+import { type CloseInput, closeRun, type ParkInput, parkRun } from './runs/close-run.ts';
+import { modelStep, type ModelStepInput } from './runs/model-step.ts';
+import { type OpenInput, type OpenResult, openRun } from './runs/open-run.ts';
+import { type CallResults, runCalls } from './runs/run-calls.ts';
+import type { RunDeps } from './runs/run-deps.ts';
+import { runStep } from './runs/run-step.ts';
+
+export interface WriteBackInput {
+  readonly v: 1;
+  readonly tenant: string;
+  readonly effect: string;
+  readonly facts: readonly Fact[];
+}
+
+/** The fixed activities; tools are registered beside them as `tool.<name>`. */
+export interface PawlActivities {
+  'pawl.open': (input: OpenInput) => Promise<OpenResult>;
+  'pawl.model': (input: ModelStepInput) => Promise<ModelStepResult>;
+  'pawl.close': (input: CloseInput) => Promise<Json>;
+  'pawl.park': (input: ParkInput) => Promise<void>;
+  /** Stores outcomes that travelled through history while the ledger was down; returns the ledger's sequence. */
+  'pawl.writeBack': (input: WriteBackInput) => Promise<number>;
+  'pawl.reconcile': () => Promise<SweepReport>;
+}
+
+/** `tool.<name>`: one effect, or several reads. */
+export type ToolActivity = (input: ToolActivityInput) => Promise<CallResults | EffectOutcome>;
+
+/** Builds every activity of a worker. */
+export function createActivities(
+  deps: RunDeps,
+  reconciler: Pick<ReconcilerDeps, 'workflows'>,
+): Record<string, (...args: never[]) => Promise<unknown>> {
+  const fixed: PawlActivities = {
+    'pawl.open': (input) => openRun(deps, input),
+    'pawl.model': (input) => modelStep(deps, input),
+    'pawl.close': (input) => closeRun(deps, input),
+    'pawl.park': (input) => parkRun(deps, input),
+    'pawl.writeBack': (input) => writeBack(deps, input),
+    'pawl.reconcile': () => reconcile({ ...deps, ...reconciler, tools: deps.registry.tools }),
+  };
+  const tools = [...deps.registry.tools.keys()].map((name) => [
+    `tool.${name}`,
+    (input: ToolActivityInput) =>
+      input.kind === 'calls' ? runCalls(deps, input) : runStep(deps, name, input),
+  ]);
+  return {
+    ...fixed,
+    ...Object.fromEntries(tools),
+    'tool.reads': (input: Extract<ToolActivityInput, { kind: 'calls' }>) => runCalls(deps, input),
+    default: toolUnavailable,
+  };
+}
+
+async function writeBack({ ledger }: RunDeps, input: WriteBackInput): Promise<number> {
+  const entries = input.facts.map((fact) => ({ fact, details: { writtenBack: true } }));
+  const { seq } = await ledger.append(input.tenant, input.effect, entries);
+  return seq;
+}
+
+/** Answers for activity types that this build does not have, instead of leaving them to time out. */
+function toolUnavailable(): Promise<never> {
+  throw ApplicationFailure.nonRetryable(
+    "This worker's build does not have the tool that this run asks for. Deploy one that does, then `pawl resume`.",
+    FailureType.ToolUnavailable,
+  );
+}

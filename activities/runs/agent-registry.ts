@@ -1,0 +1,109 @@
+// The agents and tools that this worker's build offers, with their policies loaded and their descriptions hashed.
+import { z } from 'zod';
+import type { Json } from '../../domain/rules/json.ts';
+import type { AgentPin, ToolPin } from '../../domain/rules/run.ts';
+import type { ToolDescription } from '../../domain/rules/transcript.ts';
+import type { Agent } from '../../domain/schemas/define-agent.ts';
+import type { AnyTool } from '../../domain/schemas/define-tool.ts';
+import { fingerprint, toJson } from '../effects/fingerprint.ts';
+import { loadPolicy } from '../policy/cedar-policy.ts';
+import type { Policy } from '../policy/policy.ts';
+
+/** An agent as this build offers it. */
+export interface RegisteredAgent {
+  readonly agent: Agent;
+  readonly policy: Policy;
+  readonly description: AgentDescription;
+  readonly pin: AgentPin;
+}
+
+/** What a run pins at its start and the model is shown until the run's end, whatever is deployed meanwhile. */
+export interface AgentDescription {
+  readonly v: 1;
+  readonly name: string;
+  readonly instructions: string;
+  readonly model: { readonly primary: string; readonly fallbacks: readonly string[] };
+  readonly tools: readonly ToolDescription[];
+  /** JSON Schema of the last answer; null: free text. */
+  readonly outputSchema: Json;
+  readonly maxOutputTokens: number;
+  readonly approvalExpiryMs: number;
+}
+
+export interface AgentRegistry {
+  readonly agents: ReadonlyMap<string, RegisteredAgent>;
+  readonly tools: ReadonlyMap<string, AnyTool>;
+}
+
+/** Loads every policy and refuses what this build cannot promise, before any task is polled. */
+export async function createAgentRegistry(
+  agents: readonly Agent[],
+  looseTools: readonly AnyTool[] = [],
+): Promise<AgentRegistry> {
+  const tools = new Map<string, AnyTool>();
+  for (const tool of [...agents.flatMap((agent) => agent.tools), ...looseTools]) {
+    const known = tools.get(tool.name);
+    if (known && known !== tool)
+      throw new TypeError(`Two different tools are named "${tool.name}"`);
+    refuseUnsupported(tool);
+    tools.set(tool.name, tool);
+  }
+  const registered = new Map<string, RegisteredAgent>();
+  for (const agent of agents) {
+    if (registered.has(agent.name)) throw new TypeError(`Two agents are named "${agent.name}"`);
+    registered.set(agent.name, await register(agent));
+  }
+  return { agents: registered, tools };
+}
+
+async function register(agent: Agent): Promise<RegisteredAgent> {
+  const description: AgentDescription = {
+    v: 1,
+    name: agent.name,
+    instructions: agent.instructions,
+    model: agent.model,
+    tools: agent.tools.map(describeTool),
+    outputSchema: agent.output ? toJsonSchema(agent.output) : null,
+    maxOutputTokens: agent.maxOutputTokens,
+    approvalExpiryMs: agent.approvalExpiryMs,
+  };
+  const pins = agent.tools.map((tool): [string, ToolPin] => [
+    tool.name,
+    { contract: tool.contract, timeoutMs: tool.timeoutMs, parallel: tool.parallel },
+  ]);
+  const pin: AgentPin = {
+    name: agent.name,
+    hash: fingerprint(description),
+    tools: Object.fromEntries(pins),
+    budget: agent.budget,
+  };
+  return { agent, policy: await loadPolicy(agent.policy), description, pin };
+}
+
+/** What the model is shown of a tool. */
+export function describeTool(tool: AnyTool): ToolDescription {
+  return {
+    name: tool.name,
+    description: tool.description,
+    inputSchema: toJsonSchema(tool.input),
+  };
+}
+
+/** What an approval is bound to besides the arguments: a tool that means something else asks again. */
+export function toolPin(tool: AnyTool): string {
+  return fingerprint({ ...describeTool(tool), contract: tool.contract });
+}
+
+/** JSON Schema of a zod schema; throws a `TypeError` of zod for what JSON Schema cannot say. */
+export function toJsonSchema(schema: z.ZodType): Json {
+  return toJson(z.toJSONSchema(schema, { io: 'input' }));
+}
+
+function refuseUnsupported(tool: AnyTool): void {
+  if (tool.contract === 'transactional') {
+    throw new TypeError(
+      `Tool "${tool.name}": transactional effects are not supported by this version yet. ` +
+        'Declare a key or a probe, or leave effect out (once, with approval).',
+    );
+  }
+}

@@ -1,0 +1,63 @@
+// Policy and approvals of an agent's call at the send: the evaluation that counts.
+import type { AnyTool } from '../../domain/schemas/define-tool.ts';
+import type { Approval, Authority } from '../effects/gate.ts';
+import type { EffectRecord } from '../ledger/effect-ledger.ts';
+import { PolicyUnavailableError } from '../policy/policy.ts';
+import { type RegisteredAgent, toolPin } from './agent-registry.ts';
+import { insertApproval } from './approvals.ts';
+import { draftApproval } from './propose-call.ts';
+import type { RunDeps } from './run-deps.ts';
+
+export interface AuthorityScope {
+  readonly tool: AnyTool;
+  readonly tenant: string;
+  readonly runKey: string;
+}
+
+/** The authority of one run over its calls; fails closed when the run or its agent cannot be found. */
+export async function createAuthority(deps: RunDeps, scope: AuthorityScope): Promise<Authority> {
+  const { tool, tenant, runKey } = scope;
+  const [run] = await deps.database.query<{ agent: string; requester: string }>(
+    'select agent, requester from pawl.runs where tenant = $1 and run_key = $2',
+    [tenant, runKey],
+  );
+  const registered = run && deps.registry.agents.get(run.agent);
+  if (!registered) throw new PolicyUnavailableError(`this build has no policy for run ${runKey}`);
+  return {
+    toolPin: toolPin(tool),
+    evaluate: (record) =>
+      registered.policy.evaluate({
+        tenant,
+        agent: registered.agent.name,
+        tool: tool.name,
+        contract: tool.contract,
+        arguments: record.arguments,
+        amount: record.amount ?? undefined,
+        runKey,
+        isTainted: false,
+        requester: run.requester,
+      }),
+    ask: (record, rule, requirement) =>
+      ask(deps, { registered, tool, record, requester: run.requester }, rule, requirement),
+  };
+}
+
+interface Question {
+  readonly registered: RegisteredAgent;
+  readonly tool: AnyTool;
+  readonly record: EffectRecord;
+  readonly requester: string;
+}
+
+async function ask(
+  deps: RunDeps,
+  { registered, tool, record, requester }: Question,
+  rule: string,
+  requirement: string,
+): Promise<Approval> {
+  const approval = draftApproval({ registered }, tool, record, { rule, requirement });
+  const expiresAtMs = await deps.database.transaction((tx) =>
+    insertApproval(tx, { registered, intent: record, approval, requester }),
+  );
+  return { id: approval.id, expiresAtMs };
+}

@@ -1,0 +1,77 @@
+// The last activity of a run, and the one that parks a run which cannot go on: both only write the run's row.
+import type { Json } from '../../domain/rules/json.ts';
+import type { RunResult } from '../../domain/rules/run.ts';
+import type { Part } from '../../domain/rules/transcript.ts';
+import { appendFacts } from '../ledger/append-facts.ts';
+import type { Transaction } from '../ledger/database.ts';
+import { parseJson, textOf } from './model-step.ts';
+import type { RunDeps } from './run-deps.ts';
+
+export interface CloseInput {
+  readonly v: 1;
+  readonly tenant: string;
+  readonly runKey: string;
+  readonly result: RunResult;
+}
+
+/** What Temporal's UI shows of an answer; all of it is in the run's row. */
+const INLINE_MAX_CHARS = 4_096;
+
+/** Stores result and output; effects that were never sent are withdrawn. Returns the output when it is short. */
+export async function closeRun(deps: RunDeps, input: CloseInput): Promise<Json> {
+  const { tenant, runKey, result } = input;
+  return deps.database.transaction(async (tx) => {
+    await withdrawUnsent(tx, input);
+    const output = result.kind === 'completed' ? await lastAnswer(tx, input) : null;
+    await tx.query(
+      `update pawl.runs set result = $3, output = $4, stuck_cause = null,
+         finished_at = coalesce(finished_at, clock_timestamp()), updated_at = clock_timestamp()
+       where tenant = $1 and run_key = $2`,
+      [tenant, runKey, JSON.stringify(result), JSON.stringify(output)],
+    );
+    return JSON.stringify(output).length <= INLINE_MAX_CHARS ? output : null;
+  });
+}
+
+async function withdrawUnsent(
+  tx: Transaction,
+  { tenant, runKey, result }: CloseInput,
+): Promise<void> {
+  const { rows } = await tx.query<{ id: string }>(
+    `select id from pawl.effects where tenant = $1 and run_key = $2 and status = 'intended'`,
+    [tenant, runKey],
+  );
+  const code = result.kind === 'cancelled' ? 'cancelled' : 'skipped';
+  for (const { id } of rows) {
+    const fact = { kind: 'withdrawn', code, message: `the run ended: ${result.kind}` } as const;
+    await appendFacts(tx, tenant, id, [{ fact }]);
+  }
+}
+
+/** The last answer: parsed where it is JSON, so that `pawl run --json` prints a value. */
+async function lastAnswer(tx: Transaction, { tenant, runKey }: CloseInput): Promise<Json> {
+  const { rows } = await tx.query<{ parts: string }>(
+    `select b.parts from pawl.transcript t join pawl.transcript_bodies b using (tenant, run_key, seq)
+     where t.tenant = $1 and t.run_key = $2 and t.role = 'assistant' order by t.seq desc limit 1`,
+    [tenant, runKey],
+  );
+  const text = rows[0] ? textOf(JSON.parse(rows[0].parts) as Part[]) : '';
+  return parseJson(text) ?? text;
+}
+
+export interface ParkInput {
+  readonly v: 1;
+  readonly tenant: string;
+  readonly runKey: string;
+  /** Null: the run goes on. */
+  readonly cause: { readonly type: string; readonly message: string } | null;
+}
+
+/** Marks a run as `stuck` with its cause, or clears the mark. */
+export async function parkRun(deps: RunDeps, { tenant, runKey, cause }: ParkInput): Promise<void> {
+  await deps.database.query(
+    `update pawl.runs set stuck_cause = $3, updated_at = clock_timestamp()
+     where tenant = $1 and run_key = $2`,
+    [tenant, runKey, cause && JSON.stringify({ ...cause, at: new Date().toISOString() })],
+  );
+}

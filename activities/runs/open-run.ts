@@ -1,0 +1,81 @@
+// The first activity of a run: parses its input, pins its agent's description and writes the first message.
+import { ApplicationFailure } from '@temporalio/common';
+import type { AgentPin } from '../../domain/rules/run.ts';
+import { FailureType } from '../../domain/rules/failure.ts';
+import type { Json } from '../../domain/rules/json.ts';
+import { appendTranscript } from '../transcripts/transcript.ts';
+import type { RegisteredAgent } from './agent-registry.ts';
+import type { RunDeps } from './run-deps.ts';
+
+export interface OpenInput {
+  readonly v: 1;
+  readonly tenant: string;
+  readonly runKey: string;
+  readonly rootKey: string;
+  readonly agent: string;
+}
+
+export type OpenResult =
+  | { readonly kind: 'opened'; readonly agent: AgentPin; readonly seq: number }
+  | { readonly kind: 'rejected'; readonly reason: string };
+
+/** Idempotent: a second attempt finds the run open and returns the same pin. */
+export async function openRun(deps: RunDeps, input: OpenInput): Promise<OpenResult> {
+  const { tenant, runKey } = input;
+  const registered = deps.registry.agents.get(input.agent);
+  if (!registered) throw unknownAgent(deps, input.agent);
+  const [run] = await deps.database.query<{ input: Json }>(
+    'select input from pawl.runs where tenant = $1 and run_key = $2',
+    [tenant, runKey],
+  );
+  if (!run) {
+    throw ApplicationFailure.nonRetryable(
+      `The ledger has no run ${runKey}: start runs with PawlClient or \`pawl run\``,
+      FailureType.LedgerRolledBack,
+    );
+  }
+  const parsed = registered.agent.input.safeParse(run.input);
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map(
+      ({ path, message }) => `${path.join('.') || 'input'}: ${message}`,
+    );
+    return {
+      kind: 'rejected',
+      reason: `the input does not match ${input.agent}: ${issues.join('; ')}`,
+    };
+  }
+  await deps.database.transaction((tx) => pin(tx, registered, input, run.input));
+  return { kind: 'opened', agent: registered.pin, seq: 0 };
+}
+
+async function pin(
+  tx: Parameters<typeof appendTranscript>[0],
+  { description, pin: { name, hash } }: RegisteredAgent,
+  { tenant, runKey }: OpenInput,
+  input: Json,
+): Promise<void> {
+  await tx.query(
+    `insert into pawl.agent_versions (tenant, hash, name, description) values ($1, $2, $3, $4)
+     on conflict do nothing`,
+    [tenant, hash, name, JSON.stringify(description)],
+  );
+  const { rowCount } = await tx.query(
+    `update pawl.runs set agent_hash = $3, updated_at = clock_timestamp()
+     where tenant = $1 and run_key = $2 and agent_hash is null`,
+    [tenant, runKey, hash],
+  );
+  if (!rowCount) return;
+  const text = typeof input === 'string' ? input : JSON.stringify(input);
+  await appendTranscript(tx, tenant, runKey, 0, [
+    { role: 'user', source: 'input', parts: [{ kind: 'text', text }] },
+  ]);
+}
+
+function unknownAgent(deps: RunDeps, name: string): ApplicationFailure {
+  const known = [...deps.registry.agents.keys()].join(', ') || 'none';
+  return ApplicationFailure.nonRetryable(
+    `No agent is named "${name}" in this worker's build. It offers: ${known}. ` +
+      'Deploy a worker with that agent, then `pawl resume` the run.',
+    FailureType.AgentUnknown,
+  );
+}

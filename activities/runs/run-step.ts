@@ -1,0 +1,99 @@
+// The activity of an effect in a plain workflow: the same engine, with the intent made from the workflow's arguments.
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type { EffectOutcome, ToolActivityInput } from '../../domain/rules/effect-outcome.ts';
+import { FailureType } from '../../domain/rules/failure.ts';
+import { isRefusal } from '../../domain/schemas/outcomes.ts';
+import type { AnyTool } from '../../domain/schemas/define-tool.ts';
+import { outputProblem } from '../effects/attempt-send.ts';
+import { claimOf } from '../effects/claim.ts';
+import { shortId, toJson } from '../effects/fingerprint.ts';
+import { withHeartbeat } from '../heartbeat.ts';
+import { effectId } from '../../domain/rules/ids.ts';
+import { summarise, toIntent } from './propose-call.ts';
+import { requireTool } from './run-calls.ts';
+import type { RunDeps } from './run-deps.ts';
+
+type StepInput = Extract<ToolActivityInput, { kind: 'step' }>;
+
+/** Performs one effect (or read) of a plain workflow. */
+export async function runStep(
+  deps: RunDeps,
+  name: string,
+  step: StepInput,
+): Promise<EffectOutcome> {
+  const context = Context.current();
+  const tool = requireTool(deps, name);
+  const input = parseInput(tool, step);
+  return withHeartbeat(context, () =>
+    tool.contract === 'read'
+      ? readStep(deps, tool, step, input, context)
+      : effectStep(deps, tool, step, input, context),
+  );
+}
+
+async function effectStep(
+  deps: RunDeps,
+  tool: AnyTool,
+  { address, runKey, seq }: StepInput,
+  input: unknown,
+  context: Context,
+): Promise<EffectOutcome> {
+  const json = toJson(input);
+  const amount = tool.declaration.amount?.(input) ?? null;
+  const summary = summarise(tool, json, amount);
+  const { workflowId } = context.info.workflowExecution ?? {};
+  const intent = toIntent(tool, address, runKey, json, summary, amount, workflowId);
+  const outcome = await deps.engine.perform({
+    tool,
+    tenant: address.tenant,
+    id: intent.id,
+    rootKey: address.rootKey,
+    intent,
+    claim: claimOf(context.info, tool),
+    seqSeen: seq,
+  });
+  await deps.crash('before-return', tool.name);
+  return outcome;
+}
+
+/** A read is repeated by Temporal's own retries: nothing of it is ledgered. */
+async function readStep(
+  deps: RunDeps,
+  tool: AnyTool,
+  { address, runKey }: StepInput,
+  input: unknown,
+  context: Context,
+): Promise<EffectOutcome> {
+  const id = shortId('ef', effectId(address));
+  const signal = AbortSignal.any([context.cancellationSignal, AbortSignal.timeout(tool.timeoutMs)]);
+  const { wire } = deps;
+  const hands = { fetch: wire, read: wire, idempotencyKey: id, effect: id, runKey, signal };
+  try {
+    const output = toJson(await tool.run(input, { ...hands, tenant: address.tenant }));
+    const problem = outputProblem(tool, output);
+    return {
+      kind: 'applied',
+      output,
+      alreadyApplied: false,
+      ...(problem === undefined ? {} : { outputProblem: problem }),
+      seq: 0,
+    };
+  } catch (error) {
+    if (isRefusal(error))
+      return { kind: 'refused', code: error.code, message: error.message, seq: 0 };
+    throw error;
+  }
+}
+
+function parseInput(tool: AnyTool, { input }: StepInput): unknown {
+  const parsed = tool.input.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map(
+    ({ path, message }) => `${path.join('.') || 'input'}: ${message}`,
+  );
+  throw ApplicationFailure.nonRetryable(
+    `${tool.name}: the input does not match its schema: ${issues.join('; ')}`,
+    FailureType.ToolInputInvalid,
+  );
+}
