@@ -1,0 +1,75 @@
+// Time-outs and retries of every activity, each said explicitly: Temporal's defaults are never relied on.
+import type { ActivityOptions } from '@temporalio/workflow';
+import type { CallState, Step } from '../domain/rules/run.ts';
+
+type Policy = ActivityOptions & Required<Pick<ActivityOptions, 'startToCloseTimeout' | 'retry'>>;
+
+/** A dead worker is noticed after this; the effect's lease, not this, decides what may be concluded. */
+const HEARTBEAT_TIMEOUT = '5s';
+/** What the ledger needs around a tool's own time. */
+const LEDGER_MARGIN_MS = 10_000;
+
+/** Statements on the ledger: short, repeatable, tried until the database is back. */
+export const ledgerOptions: Policy = {
+  startToCloseTimeout: '30s',
+  retry: {
+    initialInterval: '500ms',
+    backoffCoefficient: 2,
+    maximumInterval: '30s',
+    maximumAttempts: 10_000,
+  },
+};
+
+/** The model: hopeless failures are not retryable by their type; all others wait for the provider to come back. */
+export const modelOptions: Policy = {
+  startToCloseTimeout: '10m',
+  heartbeatTimeout: HEARTBEAT_TIMEOUT,
+  retry: {
+    initialInterval: '1s',
+    backoffCoefficient: 2,
+    maximumInterval: '1m',
+    maximumAttempts: 10_000,
+  },
+};
+
+/** One sweep; the schedule brings the next one, so a failed sweep is not repeated. */
+export const reconcileOptions: Policy = {
+  startToCloseTimeout: '2m',
+  retry: { maximumAttempts: 1 },
+};
+
+/** Tools: Temporal counts dispatches here, the ledger counts sends and ends them at the tool's own limit. */
+export function toolOptions(timeoutMs: number, summary?: string): Policy {
+  return {
+    startToCloseTimeout: timeoutMs + LEDGER_MARGIN_MS,
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
+    retry: {
+      initialInterval: '500ms',
+      backoffCoefficient: 2,
+      maximumInterval: '30s',
+      maximumAttempts: 1_000,
+    },
+    ...(summary === undefined ? {} : { summary }),
+  };
+}
+
+/** The activity type of a group of calls: a single tool shows its name in Temporal's UI. */
+export function callsActivity(calls: readonly CallState[]): string {
+  const [first, ...others] = calls;
+  return first && others.length === 0 ? `tool.${first.tool}` : 'tool.reads';
+}
+
+/** What Temporal's UI shows beside a group of calls. */
+export function callsSummary(calls: readonly CallState[]): string {
+  return calls
+    .map(({ summary }) => summary)
+    .join(' | ')
+    .slice(0, 200);
+}
+
+/** The live line of a run in Temporal's UI. */
+export function stepDetails(step: Step, turn: number): string {
+  const calls = step.kind === 'run-calls' ? step.calls : 'call' in step ? [step.call] : [];
+  const what = calls.length > 0 ? `: ${callsSummary(calls)}` : '';
+  return `turn ${turn} · ${step.kind}${what}`;
+}

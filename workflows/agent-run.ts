@@ -1,0 +1,111 @@
+// The agent loop as a durable shell: it carries out what the pure rules decide, one step after the other.
+import {
+  CancellationScope,
+  condition,
+  continueAsNew,
+  ContinueAsNew,
+  setCurrentDetails,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { apply, withControl } from '../domain/rules/apply.ts';
+import { decide } from '../domain/rules/decide.ts';
+import { startRun, wakeWaiting } from '../domain/rules/start-run.ts';
+import type { RunResult, RunState } from '../domain/rules/run.ts';
+import type { Json } from '../domain/rules/json.ts';
+import { stepDetails } from './activity-options.ts';
+import { type Inbox, openInbox } from './inbox.ts';
+import type { AgentRunInput, RunStatusView } from './messages.ts';
+import { ledger, performStep } from './perform-step.ts';
+
+/** What Temporal's UI shows as the run's result; `output` only when it is short. */
+export interface AgentRunResult extends RunResult {
+  readonly output: Json;
+}
+
+/** One run of an agent. Started by `PawlClient.start`, which writes the run's rows first. */
+export async function agentRun(input: AgentRunInput<RunState>): Promise<AgentRunResult> {
+  let state = input.carried ? wakeWaiting(input.carried) : startRun(input, Date.now());
+  let view: RunStatusView = {
+    v: 1,
+    step: 'open',
+    detail: '',
+    turn: state.turn,
+    sinceMs: Date.now(),
+  };
+  const inbox = openInbox(() => view);
+  inbox.paused = state.control.paused;
+  try {
+    for (;;) {
+      state = withControl(state, { paused: inbox.paused, cancelled: inbox.cancelled });
+      const step = decide(state, Date.now());
+      view = {
+        v: 1,
+        step: step.kind,
+        detail: stepDetails(step, state.turn),
+        turn: state.turn,
+        sinceMs: Date.now(),
+      };
+      setCurrentDetails(view.detail);
+      if (step.kind === 'finish') return await close(state, step.result);
+      state = apply(state, await performStep(step, state, inbox));
+      noteControl(inbox, state);
+      if (workflowInfo().continueAsNewSuggested) await carryOn(input, state);
+    }
+  } catch (error) {
+    if (error instanceof ContinueAsNew) throw error;
+    return park(input, state, inbox, error, (parked) => (view = parked));
+  }
+}
+
+/** An activity may have seen the rows before the signal came. */
+function noteControl(inbox: Inbox, state: RunState): void {
+  inbox.paused ||= state.control.paused;
+  inbox.cancelled ||= state.control.cancelled;
+}
+
+/** Ends the run's row in a scope that a cancel request cannot reach. */
+async function close(state: RunState, result: RunResult): Promise<AgentRunResult> {
+  const { tenant, runKey } = state;
+  const output = await CancellationScope.nonCancellable(() =>
+    ledger['pawl.close']({ v: 1, tenant, runKey, result }),
+  );
+  return { ...result, output };
+}
+
+/** A new execution with the same workflow id and the same state; nothing of the old history comes along. */
+async function carryOn(input: AgentRunInput<RunState>, state: RunState): Promise<never> {
+  const { input: _shown, ...rest } = input;
+  return continueAsNew<typeof agentRun>({ ...rest, carried: state });
+}
+
+/** A run that cannot go on is parked, visibly and for as long as it takes; `pawl resume` takes it up again. */
+async function park(
+  input: AgentRunInput<RunState>,
+  state: RunState,
+  inbox: Inbox,
+  error: unknown,
+  show: (view: RunStatusView) => void,
+): Promise<never> {
+  const { tenant, runKey } = state;
+  const cause = causeOf(error);
+  const detail = `stuck: ${cause.type}: ${cause.message}`;
+  show({ v: 1, step: 'stuck', detail, turn: state.turn, sinceMs: Date.now() });
+  setCurrentDetails(detail);
+  const { wakes } = inbox;
+  return CancellationScope.nonCancellable(async () => {
+    await ledger['pawl.park']({ v: 1, tenant, runKey, cause });
+    await condition(() => inbox.wakes > wakes && !inbox.paused);
+    await ledger['pawl.park']({ v: 1, tenant, runKey, cause: null });
+    return carryOn(input, state);
+  });
+}
+
+/** The deepest cause that names itself: Temporal wraps a failure once per boundary. */
+function causeOf(error: unknown): { type: string; message: string } {
+  let deepest = { type: 'Error', message: String(error) };
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const type = 'type' in at && typeof at.type === 'string' ? at.type : at.name;
+    deepest = { type, message: at.message };
+  }
+  return deepest;
+}

@@ -1,0 +1,58 @@
+// Names and shapes of what reaches a workflow from outside: a pinned ABI, types and names only.
+import { defineQuery, defineSignal } from '@temporalio/workflow';
+
+/** The names of workflow types, signals and queries; never rename one: histories hold them. */
+export const WorkflowType = { AgentRun: 'agentRun', Reconciler: 'pawlReconciler' } as const;
+
+/** Every signal only wakes: the row in PostgreSQL that it names is the authority. */
+export interface DecidedMessage {
+  readonly v: 1;
+  readonly approval: string;
+  readonly decision: string;
+}
+export interface SettledMessage {
+  readonly v: 1;
+  readonly effect: string;
+  readonly settlement: string;
+}
+export interface ControlMessage {
+  readonly v: 1;
+  readonly by: string;
+}
+export interface SteeredMessage {
+  readonly v: 1;
+  readonly message: string;
+}
+
+export const decided = defineSignal<[DecidedMessage]>('pawl.decided');
+export const settled = defineSignal<[SettledMessage]>('pawl.settled');
+export const paused = defineSignal<[ControlMessage]>('pawl.paused');
+/** Also takes a `stuck` run up again, from its last good state. */
+export const resumed = defineSignal<[ControlMessage]>('pawl.resumed');
+export const steered = defineSignal<[SteeredMessage]>('pawl.steered');
+
+/** What a live run says of itself. */
+export interface RunStatusView {
+  readonly v: 1;
+  /** The kind of the step under way, or `stuck`. */
+  readonly step: string;
+  readonly detail: string;
+  readonly turn: number;
+  readonly sinceMs: number;
+}
+export const status = defineQuery<RunStatusView>('pawl.status');
+
+/** The start argument of `agentRun`. The workflow id is the run key. */
+export interface AgentRunInput<State = unknown> {
+  readonly v: 1;
+  readonly tenant: string;
+  readonly runKey: string;
+  readonly rootKey: string;
+  readonly path: readonly string[];
+  readonly agent: string;
+  readonly generation: number;
+  /** Parsed and shown in the UI; left out beyond 64 KB (the run's row holds it). */
+  readonly input?: unknown;
+  /** Only after continue-as-new. */
+  readonly carried?: State;
+}

@@ -1,0 +1,155 @@
+// Carries out one step of a run: which activity, with what, and how its end is told to the rules.
+import {
+  CancellationScope,
+  isCancellation,
+  proxyActivities,
+  scheduleActivity,
+} from '@temporalio/workflow';
+import type { CallResults } from '../activities/runs/run-calls.ts';
+import type { PawlActivities } from '../activities/index.ts';
+import { assert } from '../domain/rules/assert.ts';
+import { deadlineMs } from '../domain/rules/decide.ts';
+import type { ToolActivityInput } from '../domain/rules/effect-outcome.ts';
+import type { CallResult, CallState, RunState, Step, StepOutcome } from '../domain/rules/run.ts';
+import {
+  callsActivity,
+  callsSummary,
+  ledgerOptions,
+  modelOptions,
+  toolOptions,
+} from './activity-options.ts';
+import { type Inbox, nextWake } from './inbox.ts';
+
+export const ledger = proxyActivities<PawlActivities>(ledgerOptions);
+const model = proxyActivities<Pick<PawlActivities, 'pawl.model'>>(modelOptions);
+
+/** The first look at a doubt after nobody has signalled; doubles up to an hour. */
+const LOOK_AGAIN_MS = 60_000;
+const LOOK_AGAIN_MAX_MS = 3_600_000;
+
+/** Performs every step but `finish`. A cancel request ends waits and the paid call, never an effect. */
+export async function performStep(
+  step: Exclude<Step, { kind: 'finish' }>,
+  state: RunState,
+  inbox: Inbox,
+): Promise<StepOutcome> {
+  try {
+    return await dispatchStep(step, state, inbox);
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+    inbox.cancelled = true;
+    return { kind: 'control' };
+  }
+}
+
+async function dispatchStep(
+  step: Exclude<Step, { kind: 'finish' }>,
+  state: RunState,
+  inbox: Inbox,
+): Promise<StepOutcome> {
+  switch (step.kind) {
+    case 'open':
+      return ledger['pawl.open']({
+        v: 1,
+        ...scopeOf(state),
+        rootKey: state.rootKey,
+        agent: state.agentName,
+      });
+    case 'call-model':
+      return { kind: 'model', result: await model['pawl.model'](modelInput(state)) };
+    case 'run-calls':
+      return { kind: 'calls', results: await runCalls(step.calls, state) };
+    case 'await-approval':
+      await nextWake(inbox, step.untilMs - Date.now());
+      return { kind: 'woken', call: step.call.call };
+    case 'await-settlement':
+      await nextWake(inbox, lookAgainMs(state));
+      return { kind: 'woken', call: step.call.call };
+    case 'await-resume':
+      // The row decides: after a while a paused run asks it, in case a signal was lost.
+      if (!(await nextWake(inbox, LOOK_AGAIN_MAX_MS))) inbox.paused = false;
+      return { kind: 'control' };
+  }
+}
+
+function lookAgainMs(state: RunState): number {
+  const waited = Date.now() - state.startedAtMs;
+  return Math.min(
+    Math.max(LOOK_AGAIN_MS, waited),
+    LOOK_AGAIN_MAX_MS,
+    Math.max(LOOK_AGAIN_MS, deadlineMs(state) - Date.now()),
+  );
+}
+
+/** Reads go in one activity; each effect has its own, and nothing cancels it. */
+async function runCalls(
+  calls: readonly CallState[],
+  state: RunState,
+): Promise<ReadonlyMap<string, CallResult>> {
+  const reads = calls.filter((call) => call.contract === 'read');
+  const groups = [...(reads.length > 0 ? [reads] : []), ...effectsOf(calls).map((call) => [call])];
+  const results = await CancellationScope.nonCancellable(() =>
+    Promise.all(groups.map((group) => runGroup(group, state))),
+  );
+  return new Map(results.flatMap((result) => Object.entries(result)));
+}
+
+function effectsOf(calls: readonly CallState[]): readonly CallState[] {
+  return calls.filter((call) => call.contract !== 'read');
+}
+
+async function runGroup(calls: readonly CallState[], state: RunState): Promise<CallResults> {
+  const input: ToolActivityInput = {
+    v: 1,
+    kind: 'calls',
+    // The calls belong to the answer before the turn that comes next.
+    address: addressOf(state, state.turn - 1),
+    runKey: state.runKey,
+    calls: calls.map(({ call }) => call),
+    seq: state.seq,
+  };
+  const timeoutMs = Math.max(...calls.map((call) => call.timeoutMs));
+  const options = toolOptions(timeoutMs, callsSummary(calls));
+  const results = await scheduleActivity<CallResults>(callsActivity(calls), [input], options);
+  return writeBack(results, state);
+}
+
+/** Outcomes that the ledger could not take travel through history until it can. */
+async function writeBack(results: CallResults, state: RunState): Promise<CallResults> {
+  const entries = Object.entries(results).map(
+    async ([call, result]): Promise<[string, CallResult]> => {
+      if (result.kind !== 'unrecorded') return [call, result];
+      const { effect, facts } = result;
+      const seq = await ledger['pawl.writeBack']({ v: 1, tenant: state.tenant, effect, facts });
+      const isApplied = facts.some(({ kind }) => kind === 'applied');
+      const isRefused = facts.some(({ kind }) => kind === 'refused');
+      if (!isApplied && !isRefused)
+        return [call, { kind: 'in_doubt', reason: 'the ledger was down', seq }];
+      return [call, { kind: 'ended', end: isApplied ? 'applied' : 'refused', seq }];
+    },
+  );
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+function modelInput(state: RunState): Parameters<PawlActivities['pawl.model']>[0] {
+  const { agent } = state;
+  assert(agent, 'the model is called once the agent is open');
+  return {
+    v: 1,
+    address: addressOf(state, state.turn),
+    runKey: state.runKey,
+    agent: agent.name,
+    agentHash: agent.hash,
+  };
+}
+
+function addressOf(
+  { tenant, rootKey, path, generation }: RunState,
+  turn: number,
+): Extract<ToolActivityInput, { kind: 'calls' }>['address'] {
+  return { tenant, rootKey, path, turn, generation };
+}
+
+function scopeOf({ tenant, runKey }: RunState): { tenant: string; runKey: string } {
+  return { tenant, runKey };
+}
