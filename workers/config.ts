@@ -1,0 +1,97 @@
+// The environment as one validated object, read once; nothing else in Pawl's worker looks at the environment.
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { z } from 'zod';
+
+const environmentSchema = z.object({
+  TEMPORAL_ADDRESS: z.string().default('localhost:7233'),
+  PAWL_NAMESPACE: z.string().default('default'),
+  PAWL_TASK_QUEUE: z.string().default('pawl'),
+  DATABASE_URL: z.string().min(1, 'is not set: name the PostgreSQL that holds the ledger'),
+  ANTHROPIC_API_KEY: z.string().optional(),
+  ANTHROPIC_BASE_URL: z.url().optional(),
+  OPENAI_API_KEY: z.string().optional(),
+  OPENAI_BASE_URL: z.url().optional(),
+  PAWL_EGRESS_PRIVATE: z.enum(['allow', 'refuse']).default('refuse'),
+  PAWL_BUILD_ID: z.string().max(32).default('dev'),
+  PAWL_MIGRATE: z.enum(['yes', 'no']).default('yes'),
+  PAWL_CRASH_AT: z.string().optional(),
+  PAWL_LOG_LEVEL: z.enum(['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR']).default('WARN'),
+});
+
+export interface WorkerConfig {
+  readonly temporalAddress: string;
+  readonly namespace: string;
+  readonly taskQueue: string;
+  readonly databaseUrl: string;
+  readonly anthropic: { readonly apiKey: string; readonly baseURL: string | undefined } | undefined;
+  readonly openai: { readonly apiKey: string; readonly baseURL: string | undefined } | undefined;
+  /** Whether tools may reach loopback and private addresses. */
+  readonly privateNetworks: 'allow' | 'refuse';
+  /** Short: it stands in every workflow task of every history. */
+  readonly buildId: string;
+  readonly identity: string;
+  /** Whether this worker brings the ledger's schema up to its build; `no` where its role may not. */
+  readonly migrates: boolean;
+  readonly crashAt: string | undefined;
+  readonly logLevel: 'TRACE' | 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
+}
+
+/** What is wrong with the environment, in words for the user. */
+export class ConfigInvalid extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ConfigInvalid';
+  }
+}
+
+/** Reads the configuration. A secret may be named by file: `NAME_FILE=/run/secrets/name`. Throws `ConfigInvalid`. */
+export function readWorkerConfig(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): WorkerConfig {
+  const parsed = environmentSchema.safeParse(withSecretFiles(environment));
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map(({ path, message }) => `  ${path.join('.')} ${message}`);
+    throw new ConfigInvalid(`The worker's environment is not usable:\n${lines.join('\n')}`);
+  }
+  const env = parsed.data;
+  return {
+    temporalAddress: env.TEMPORAL_ADDRESS,
+    namespace: env.PAWL_NAMESPACE,
+    taskQueue: env.PAWL_TASK_QUEUE,
+    databaseUrl: env.DATABASE_URL,
+    anthropic: account(env.ANTHROPIC_API_KEY, env.ANTHROPIC_BASE_URL),
+    openai: account(env.OPENAI_API_KEY, env.OPENAI_BASE_URL),
+    privateNetworks: env.PAWL_EGRESS_PRIVATE,
+    buildId: env.PAWL_BUILD_ID,
+    identity: `${process.pid}@${hostname()}`,
+    migrates: env.PAWL_MIGRATE === 'yes',
+    crashAt: env.PAWL_CRASH_AT,
+    logLevel: env.PAWL_LOG_LEVEL,
+  };
+}
+
+function account(
+  apiKey: string | undefined,
+  baseURL: string | undefined,
+): WorkerConfig['anthropic'] {
+  return apiKey ? { apiKey, baseURL } : undefined;
+}
+
+const SECRETS = ['DATABASE_URL', 'ANTHROPIC_API_KEY', 'OPENAI_API_KEY'];
+
+function withSecretFiles(
+  environment: Readonly<Record<string, string | undefined>>,
+): Record<string, string | undefined> {
+  const merged = { ...environment };
+  for (const name of SECRETS) {
+    const file = environment[`${name}_FILE`];
+    if (!file || merged[name]) continue;
+    try {
+      merged[name] = readFileSync(file, 'utf8').trim();
+    } catch (error) {
+      throw new ConfigInvalid(`${name}_FILE names ${file}, which cannot be read: ${String(error)}`);
+    }
+  }
+  return merged;
+}
