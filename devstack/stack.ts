@@ -4,7 +4,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { migrate } from '../activities/ledger/migrate.ts';
-import { type ProgressListener } from './servers/server-progress.ts';
+import type { ProgressListener } from './servers/server-progress.ts';
 import { type Servers, startServers } from './servers/start-servers.ts';
 
 export interface StackOptions {
@@ -32,7 +32,7 @@ export interface Stack {
 
 /** Starts or adopts the servers, migrates, and writes `stack.json`. */
 export async function openStack(options: StackOptions): Promise<Stack> {
-  const { dataDir, database, onProgress, signal } = options;
+  const { dataDir, onProgress, signal } = options;
   const servers = await startServers({
     dataDir,
     ...(onProgress ? { onProgress } : {}),

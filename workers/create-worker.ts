@@ -52,7 +52,7 @@ export interface CreateWorkerOptions {
   readonly maxCachedWorkflows?: number;
   /** How long what is on the wire may still take after SIGTERM. @default '20s' */
   readonly shutdownGraceTime?: `${number}s`;
-  /** How often the reconciler sweeps. @default 10_000 */
+  /** How often the reconciler sweeps. @default 30_000 */
   readonly reconcileEveryMs?: number;
   /** For crash tests; the environment's `PAWL_CRASH_AT` otherwise. */
   readonly crash?: CrashHook;
@@ -92,7 +92,7 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     shutdownGraceTime: options.shutdownGraceTime ?? '20s',
   });
-  await ensureReconciler(client, config.taskQueue, options.reconcileEveryMs ?? 10_000);
+  await ensureReconciler(client, config.taskQueue, options.reconcileEveryMs ?? 30_000);
   const leave = await announceWorker(database, config, registry);
   return {
     shutdown: () => worker.shutdown(),

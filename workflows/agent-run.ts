@@ -47,8 +47,9 @@ export async function agentRun(input: AgentRunInput<RunState>): Promise<AgentRun
       };
       setCurrentDetails(view.detail);
       if (step.kind === 'finish') return await close(state, step.result);
-      state = apply(state, await performStep(step, state, inbox));
-      noteControl(inbox, state);
+      const next = apply(state, await performStep(step, state, inbox));
+      if (next.control !== state.control) noteControl(inbox, next);
+      state = next;
       if (workflowInfo().continueAsNewSuggested) await carryOn(input, state);
     }
   } catch (error) {
@@ -91,10 +92,10 @@ async function park(
   const detail = `stuck: ${cause.type}: ${cause.message}`;
   show({ v: 1, step: 'stuck', detail, turn: state.turn, sinceMs: Date.now() });
   setCurrentDetails(detail);
-  const { wakes } = inbox;
+  const { controls } = inbox;
   return CancellationScope.nonCancellable(async () => {
     await ledger['pawl.park']({ v: 1, tenant, runKey, cause });
-    await condition(() => inbox.wakes > wakes && !inbox.paused);
+    await condition(() => inbox.controls > controls && !inbox.paused);
     await ledger['pawl.park']({ v: 1, tenant, runKey, cause: null });
     return carryOn(input, state);
   });

@@ -5,38 +5,51 @@ import * as messages from './messages.ts';
 export interface Inbox {
   paused: boolean;
   cancelled: boolean;
-  /** Rises with every message that may let a waiting run go on. */
-  wakes: number;
+  /** Rises with every pause, resume and cancel. */
+  controls: number;
+  /** Approvals and effects that have news: a message may come long before the run waits for it. */
+  readonly news: Set<string>;
 }
+
+/** More ids than a turn can wait for; beyond it the reconciler's next signal brings them again. */
+const NEWS_MAX = 1_000;
 
 /** Installs the handlers of an agent run. The rows behind the messages decide; a message only wakes. */
 export function openInbox(statusOf: () => messages.RunStatusView): Inbox {
-  const inbox: Inbox = { paused: false, cancelled: false, wakes: 0 };
-  const wake = (): void => {
-    inbox.wakes += 1;
-  };
-  setHandler(messages.decided, wake);
-  setHandler(messages.settled, wake);
+  const inbox: Inbox = { paused: false, cancelled: false, controls: 0, news: new Set() };
+  setHandler(messages.decided, ({ approval }) => note(inbox, approval));
+  setHandler(messages.settled, ({ effect }) => note(inbox, effect));
   setHandler(messages.steered, () => undefined);
   setHandler(messages.paused, () => {
     inbox.paused = true;
-    wake();
+    inbox.controls += 1;
   });
   setHandler(messages.resumed, () => {
     inbox.paused = false;
-    wake();
+    inbox.controls += 1;
   });
   setHandler(messages.status, statusOf);
   // An effect is never interrupted, so the request itself is noted: the loop sees it behind the effect.
   CancellationScope.current().cancelRequested.catch(() => {
     inbox.cancelled = true;
-    wake();
+    inbox.controls += 1;
   });
   return inbox;
 }
 
-/** Waits for the next message, at most `timeoutMs`; false when the time is up. */
-export function nextWake(inbox: Inbox, timeoutMs: number): Promise<boolean> {
-  const { wakes } = inbox;
-  return condition(() => inbox.wakes > wakes, Math.max(1, timeoutMs));
+/** Waits for news of `id` or a control message, at most `timeoutMs`. */
+export async function nextNews(inbox: Inbox, id: string, timeoutMs: number): Promise<void> {
+  const { controls } = inbox;
+  await condition(() => inbox.news.has(id) || inbox.controls > controls, Math.max(1, timeoutMs));
+  inbox.news.delete(id);
+}
+
+/** Waits for the next control message; false when the time is up. */
+export function nextControl(inbox: Inbox, timeoutMs: number): Promise<boolean> {
+  const { controls } = inbox;
+  return condition(() => inbox.controls > controls, timeoutMs);
+}
+
+function note(inbox: Inbox, id: string): void {
+  if (inbox.news.size < NEWS_MAX) inbox.news.add(id);
 }

@@ -10,7 +10,14 @@ import type { PawlActivities } from '../activities/index.ts';
 import { assert } from '../domain/rules/assert.ts';
 import { deadlineMs } from '../domain/rules/decide.ts';
 import type { ToolActivityInput } from '../domain/rules/effect-outcome.ts';
-import type { CallResult, CallState, RunState, Step, StepOutcome } from '../domain/rules/run.ts';
+import type {
+  CallResult,
+  CallState,
+  ModelStepResult,
+  RunState,
+  Step,
+  StepOutcome,
+} from '../domain/rules/run.ts';
 import {
   callsActivity,
   callsSummary,
@@ -18,10 +25,9 @@ import {
   modelOptions,
   toolOptions,
 } from './activity-options.ts';
-import { type Inbox, nextWake } from './inbox.ts';
+import { type Inbox, nextControl, nextNews } from './inbox.ts';
 
 export const ledger = proxyActivities<PawlActivities>(ledgerOptions);
-const model = proxyActivities<Pick<PawlActivities, 'pawl.model'>>(modelOptions);
 
 /** The first look at a doubt after nobody has signalled; doubles up to an hour. */
 const LOOK_AGAIN_MS = 60_000;
@@ -56,18 +62,18 @@ async function dispatchStep(
         agent: state.agentName,
       });
     case 'call-model':
-      return { kind: 'model', result: await model['pawl.model'](modelInput(state)) };
+      return { kind: 'model', result: await callModel(state) };
     case 'run-calls':
       return { kind: 'calls', results: await runCalls(step.calls, state) };
     case 'await-approval':
-      await nextWake(inbox, step.untilMs - Date.now());
+      await nextNews(inbox, step.call.approval?.id ?? '', step.untilMs - Date.now());
       return { kind: 'woken', call: step.call.call };
     case 'await-settlement':
-      await nextWake(inbox, lookAgainMs(state));
+      await nextNews(inbox, step.call.effect ?? '', lookAgainMs(state));
       return { kind: 'woken', call: step.call.call };
     case 'await-resume':
       // The row decides: after a while a paused run asks it, in case a signal was lost.
-      if (!(await nextWake(inbox, LOOK_AGAIN_MAX_MS))) inbox.paused = false;
+      if (!(await nextControl(inbox, LOOK_AGAIN_MAX_MS))) inbox.paused = false;
       return { kind: 'control' };
   }
 }
@@ -129,6 +135,12 @@ async function writeBack(results: CallResults, state: RunState): Promise<CallRes
     },
   );
   return Object.fromEntries(await Promise.all(entries));
+}
+
+/** The turn stands beside the activity in Temporal's UI. */
+function callModel(state: RunState): Promise<ModelStepResult> {
+  const options = { ...modelOptions, summary: `turn ${state.turn}` };
+  return scheduleActivity<ModelStepResult>('pawl.model', [modelInput(state)], options);
 }
 
 function modelInput(state: RunState): Parameters<PawlActivities['pawl.model']>[0] {

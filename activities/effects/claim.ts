@@ -11,7 +11,7 @@ export function claimOf(info: Info, tool: AnyTool): Claim {
   const activityMs = Math.max(1_000, info.startToCloseTimeoutMs - MARGIN_MS);
   return {
     order: info.currentAttemptScheduledTimestampMs,
-    by: `${info.activityId}/${info.attempt}/${info.base64TaskToken ?? ''}`.slice(0, 120),
+    by: `${info.activityId}.${info.attempt} in process ${process.pid}`,
     attempt: info.attempt,
     leaseMs: Math.min(tool.timeoutMs + 1_000, activityMs),
   };

@@ -1,6 +1,6 @@
 // Named places where a worker may die around an effect; a hook that costs nothing when no test has set it.
 
-/** In the order in which one effect passes them (`../shared/reliability.md`, section 3). */
+/** In the order in which one effect passes them. */
 export const CrashPoint = {
   BeforeIntent: 'before-intent',
   AfterIntent: 'after-intent',

@@ -1,7 +1,7 @@
 // The demonstration's books: the ledger's database and the receivers' logs belong together, and are begun anew together.
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { PawlClient } from '../../client/index.ts';
+import type { PawlClient } from '../../client/index.ts';
 import { dropDatabase, type Stack } from '../stack.ts';
 
 export const BOOKS_DATABASE = 'payouts';

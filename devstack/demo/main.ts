@@ -203,7 +203,7 @@ async function untilInterrupted(stack: Stack): Promise<void> {
   if (death) throw new ServerError('not-serving', death.message);
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     if (stopped.signal.aborted) process.exit(130);
     lines.say('stopping; an unfinished run goes on at the next `npm start`');

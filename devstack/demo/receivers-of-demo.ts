@@ -52,7 +52,7 @@ export async function startDemoReceivers(dataDir: string, books: Books): Promise
 }
 
 const REAL_MODELS = [
-  ['ANTHROPIC_API_KEY', 'anthropic/claude-sonnet-4-5'],
+  ['ANTHROPIC_API_KEY', 'anthropic/claude-sonnet-5-5'],
   ['OPENAI_API_KEY', 'openai/gpt-5-mini'],
 ] as const;
 

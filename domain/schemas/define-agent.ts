@@ -4,12 +4,12 @@ import { type Duration, toMs } from '../rules/durations.ts';
 import type { Budget } from '../rules/run.ts';
 import type { AnyTool } from './define-tool.ts';
 
-/** `provider/model`, as in `anthropic/claude-sonnet-4-5`. */
+/** `provider/model`, as in `anthropic/claude-sonnet-5-5`. */
 const modelReference = z
   .string()
   .regex(
     /^[a-z0-9-]+\/.+$/,
-    'a model is written provider/model, as in "anthropic/claude-sonnet-4-5"',
+    'a model is written provider/model, as in "anthropic/claude-sonnet-5-5"',
   );
 
 /** S1-03: the primary and, in order, what takes over. */

@@ -76,11 +76,9 @@ export interface Tool<Input = never, Output = unknown> {
 export type AnyTool = Tool<any, any>;
 
 /** The input of a tool, for `effect<typeof refund>('refund')`. */
-export type ToolInput<T> = T extends Tool<infer Input, never> | Tool<infer Input, infer _>
-  ? Input
-  : never;
+export type ToolInput<T> = T extends { readonly input: z.ZodType<infer Input> } ? Input : never;
 /** The output of a tool. */
-export type ToolOutput<T> = T extends Tool<never, infer Output> ? Output : never;
+export type ToolOutput<T> = T extends { readonly output: z.ZodType<infer Output> } ? Output : never;
 
 const NAME = /^[a-z][a-z0-9_]{0,63}$/;
 const SENDS_MAX = 4;

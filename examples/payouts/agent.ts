@@ -18,7 +18,7 @@ export const payouts = defineAgent({
     'with subject "Payouts" and what was paid and skipped, then answer.',
   tools: [listInvoices, payInvoice, notify],
   model: {
-    primary: process.env['PAYOUTS_MODEL'] ?? 'anthropic/claude-sonnet-4-5',
+    primary: process.env['PAYOUTS_MODEL'] ?? 'anthropic/claude-sonnet-5-5',
     fallbacks: [],
   },
   policy: fileURLToPath(new URL('./policies/payouts.cedar', import.meta.url)),
