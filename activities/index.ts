@@ -1,6 +1,7 @@
 // The activities that a worker registers: names are a pinned ABI, see workflows/activity-options.ts.
 import { ApplicationFailure } from '@temporalio/common';
 import type { EffectOutcome, ToolActivityInput } from '../domain/rules/effect-outcome.ts';
+import { enveloped } from '../domain/rules/envelope.ts';
 import type { Fact } from '../domain/rules/effect.ts';
 import { FailureType } from '../domain/rules/failure.ts';
 import type { Json } from '../domain/rules/json.ts';
@@ -28,7 +29,7 @@ export interface PawlActivities {
   'pawl.park': (input: ParkInput) => Promise<void>;
   /** Stores outcomes that travelled through history while the ledger was down; returns the ledger's sequence. */
   'pawl.writeBack': (input: WriteBackInput) => Promise<number>;
-  'pawl.reconcile': () => Promise<SweepReport>;
+  'pawl.reconcile': (input: { readonly v: 1 }) => Promise<SweepReport>;
 }
 
 /** `tool.<name>`: one effect, or several reads. */
@@ -38,7 +39,7 @@ export type ToolActivity = (input: ToolActivityInput) => Promise<CallResults | E
 export function createActivities(
   deps: RunDeps,
   reconciler: Pick<ReconcilerDeps, 'workflows'>,
-): Record<string, (...args: never[]) => Promise<unknown>> {
+): Record<string, AnyActivity> {
   const fixed: PawlActivities = {
     'pawl.open': (input) => openRun(deps, input),
     'pawl.model': (input) => modelStep(deps, input),
@@ -47,17 +48,27 @@ export function createActivities(
     'pawl.writeBack': (input) => writeBack(deps, input),
     'pawl.reconcile': () => reconcile({ ...deps, ...reconciler, tools: deps.registry.tools }),
   };
-  const tools = [...deps.registry.tools.keys()].map((name) => [
+  const tools = [...deps.registry.tools.keys()].map((name): [string, ToolActivity] => [
     `tool.${name}`,
-    (input: ToolActivityInput) =>
-      input.kind === 'calls' ? runCalls(deps, input) : runStep(deps, name, input),
+    (input) => (input.kind === 'calls' ? runCalls(deps, input) : runStep(deps, name, input)),
   ]);
-  return {
-    ...fixed,
-    ...Object.fromEntries(tools),
-    'tool.reads': (input: Extract<ToolActivityInput, { kind: 'calls' }>) => runCalls(deps, input),
-    default: toolUnavailable,
-  };
+  const reads = (input: Extract<ToolActivityInput, { kind: 'calls' }>): Promise<CallResults> =>
+    runCalls(deps, input);
+  const plain = { ...fixed, ...Object.fromEntries(tools), 'tool.reads': reads };
+  return { ...envelopeResults(plain), default: toolUnavailable };
+}
+
+type AnyActivity = (input: never) => Promise<unknown>;
+
+/** Every result crosses the boundary in the same envelope. */
+function envelopeResults(
+  activities: Readonly<Record<string, AnyActivity>>,
+): Record<string, AnyActivity> {
+  const entries = Object.entries(activities).map(([name, activity]): [string, AnyActivity] => [
+    name,
+    async (input) => enveloped(await activity(input)),
+  ]);
+  return Object.fromEntries(entries);
 }
 
 async function writeBack({ ledger }: RunDeps, input: WriteBackInput): Promise<number> {

@@ -12,10 +12,11 @@ import { decide } from '../domain/rules/decide.ts';
 import { startRun, wakeWaiting } from '../domain/rules/start-run.ts';
 import type { RunResult, RunState } from '../domain/rules/run.ts';
 import type { Json } from '../domain/rules/json.ts';
-import { stepDetails } from './activity-options.ts';
+import { ledgerOptions, stepDetails } from './activity-options.ts';
 import { type Inbox, openInbox } from './inbox.ts';
 import type { AgentRunInput, RunStatusView } from './messages.ts';
-import { ledger, performStep } from './perform-step.ts';
+import { performStep } from './perform-step.ts';
+import { runPawlActivity } from './run-activity.ts';
 
 /** What Temporal's UI shows as the run's result; `output` only when it is short. */
 export interface AgentRunResult extends RunResult {
@@ -68,7 +69,7 @@ function noteControl(inbox: Inbox, state: RunState): void {
 async function close(state: RunState, result: RunResult): Promise<AgentRunResult> {
   const { tenant, runKey } = state;
   const output = await CancellationScope.nonCancellable(() =>
-    ledger['pawl.close']({ v: 1, tenant, runKey, result }),
+    runPawlActivity('pawl.close', { v: 1, tenant, runKey, result }, ledgerOptions),
   );
   return { ...result, output };
 }
@@ -94,9 +95,9 @@ async function park(
   setCurrentDetails(detail);
   const { controls } = inbox;
   return CancellationScope.nonCancellable(async () => {
-    await ledger['pawl.park']({ v: 1, tenant, runKey, cause });
+    await runPawlActivity('pawl.park', { v: 1, tenant, runKey, cause }, ledgerOptions);
     await condition(() => inbox.controls > controls && !inbox.paused);
-    await ledger['pawl.park']({ v: 1, tenant, runKey, cause: null });
+    await runPawlActivity('pawl.park', { v: 1, tenant, runKey, cause: null }, ledgerOptions);
     return carryOn(input, state);
   });
 }

@@ -3,12 +3,9 @@ import {
   ApplicationFailure,
   CancellationScope,
   condition,
-  proxyActivities,
-  scheduleActivity,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { PawlActivities } from '../activities/index.ts';
 import type { EffectOutcome, ToolActivityInput } from '../domain/rules/effect-outcome.ts';
 import { FailureType } from '../domain/rules/failure.ts';
 import { DEFAULT_TENANT } from '../domain/rules/ids.ts';
@@ -16,6 +13,7 @@ import type { Json } from '../domain/rules/json.ts';
 import type { AnyTool, ToolInput, ToolOutput } from '../domain/schemas/define-tool.ts';
 import { ledgerOptions, toolOptions } from './activity-options.ts';
 import { settled } from './messages.ts';
+import { runActivity, runPawlActivity } from './run-activity.ts';
 
 export interface EffectOptions {
   /** The tool's own `timeout`, in milliseconds, when `effect` is given only its name. @default 30_000 */
@@ -35,7 +33,6 @@ export interface StepAddress {
 /** Calls the tool as an effect. Throws an `ApplicationFailure`: `Effect.Refused` for a definite no. */
 export type EffectCall<T> = (input: ToolInput<T>, at: StepAddress) => Promise<ToolOutput<T>>;
 
-const ledger = proxyActivities<Pick<PawlActivities, 'pawl.writeBack'>>(ledgerOptions);
 const DOUBT_LOOK_MS = 60_000;
 const DOUBT_LOOK_MAX_MS = 3_600_000;
 
@@ -94,9 +91,9 @@ function nextStepName(name: string, runKey: string): string {
 
 async function settle(name: string, timeoutMs: number, input: ToolActivityInput): Promise<Json> {
   for (let lookMs = DOUBT_LOOK_MS; ; lookMs = Math.min(lookMs * 2, DOUBT_LOOK_MAX_MS)) {
-    const outcome = await scheduleActivity<EffectOutcome>(
+    const outcome = await runActivity<EffectOutcome>(
       `tool.${name}`,
-      [input],
+      input,
       toolOptions(timeoutMs, name),
     );
     if ('seq' in outcome) noteSeq(input.runKey, outcome.seq);
@@ -131,7 +128,10 @@ async function writeBack(
   { effect: id, facts }: Extract<EffectOutcome, { kind: 'unrecorded' }>,
 ): Promise<void> {
   const { tenant } = input.address;
-  noteSeq(input.runKey, await ledger['pawl.writeBack']({ v: 1, tenant, effect: id, facts }));
+  noteSeq(
+    input.runKey,
+    await runPawlActivity('pawl.writeBack', { v: 1, tenant, effect: id, facts }, ledgerOptions),
+  );
 }
 
 async function nextSettlement(lookMs: number): Promise<void> {

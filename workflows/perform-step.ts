@@ -1,10 +1,5 @@
 // Carries out one step of a run: which activity, with what, and how its end is told to the rules.
-import {
-  CancellationScope,
-  isCancellation,
-  proxyActivities,
-  scheduleActivity,
-} from '@temporalio/workflow';
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { CallResults } from '../activities/runs/run-calls.ts';
 import type { PawlActivities } from '../activities/index.ts';
 import { assert } from '../domain/rules/assert.ts';
@@ -25,9 +20,8 @@ import {
   modelOptions,
   toolOptions,
 } from './activity-options.ts';
+import { runActivity, runPawlActivity } from './run-activity.ts';
 import { type Inbox, nextControl, nextNews } from './inbox.ts';
-
-export const ledger = proxyActivities<PawlActivities>(ledgerOptions);
 
 /** The first look at a doubt after nobody has signalled; doubles up to an hour. */
 const LOOK_AGAIN_MS = 60_000;
@@ -55,12 +49,7 @@ async function dispatchStep(
 ): Promise<StepOutcome> {
   switch (step.kind) {
     case 'open':
-      return ledger['pawl.open']({
-        v: 1,
-        ...scopeOf(state),
-        rootKey: state.rootKey,
-        agent: state.agentName,
-      });
+      return runPawlActivity('pawl.open', openInput(state), ledgerOptions);
     case 'call-model':
       return { kind: 'model', result: await callModel(state) };
     case 'run-calls':
@@ -116,7 +105,7 @@ async function runGroup(calls: readonly CallState[], state: RunState): Promise<C
   };
   const timeoutMs = Math.max(...calls.map((call) => call.timeoutMs));
   const options = toolOptions(timeoutMs, callsSummary(calls));
-  const results = await scheduleActivity<CallResults>(callsActivity(calls), [input], options);
+  const results = await runActivity<CallResults>(callsActivity(calls), input, options);
   return writeBack(results, state);
 }
 
@@ -126,7 +115,8 @@ async function writeBack(results: CallResults, state: RunState): Promise<CallRes
     async ([call, result]): Promise<[string, CallResult]> => {
       if (result.kind !== 'unrecorded') return [call, result];
       const { effect, facts } = result;
-      const seq = await ledger['pawl.writeBack']({ v: 1, tenant: state.tenant, effect, facts });
+      const input = { v: 1, tenant: state.tenant, effect, facts } as const;
+      const seq = await runPawlActivity('pawl.writeBack', input, ledgerOptions);
       const isApplied = facts.some(({ kind }) => kind === 'applied');
       const isRefused = facts.some(({ kind }) => kind === 'refused');
       if (!isApplied && !isRefused)
@@ -140,7 +130,7 @@ async function writeBack(results: CallResults, state: RunState): Promise<CallRes
 /** The turn stands beside the activity in Temporal's UI. */
 function callModel(state: RunState): Promise<ModelStepResult> {
   const options = { ...modelOptions, summary: `turn ${state.turn}` };
-  return scheduleActivity<ModelStepResult>('pawl.model', [modelInput(state)], options);
+  return runPawlActivity('pawl.model', modelInput(state), options);
 }
 
 function modelInput(state: RunState): Parameters<PawlActivities['pawl.model']>[0] {
@@ -162,6 +152,11 @@ function addressOf(
   return { tenant, rootKey, path, turn, generation };
 }
 
-function scopeOf({ tenant, runKey }: RunState): { tenant: string; runKey: string } {
-  return { tenant, runKey };
+function openInput({
+  tenant,
+  runKey,
+  rootKey,
+  agentName,
+}: RunState): Parameters<PawlActivities['pawl.open']>[0] {
+  return { v: 1, tenant, runKey, rootKey, agent: agentName };
 }
