@@ -1,0 +1,43 @@
+// The workload of the benchmarks: each turn one model call and one keyed transfer whose result adds 2 KiB.
+import { z } from 'zod';
+import { type Agent, defineAgent, defineTool, httpEffect } from '../domain/index.ts';
+import { type ModelScript, toolResults } from '../testing/index.ts';
+
+const NOTE = 'n'.repeat(2_048);
+
+/** An agent that transfers once a turn, for as many turns as its model is told. */
+export function payingAgent(bankUrl: string, turns: number): Agent<{ turns: number }, string> {
+  const transfer = defineTool({
+    name: 'transfer',
+    description: 'Transfers one cent.',
+    input: z.object({ reference: z.string() }),
+    output: z.object({ transferId: z.string(), note: z.string() }),
+    effect: { key: { retention: '24h' }, identity: ({ reference }) => ['transfer', reference] },
+    run: httpEffect({
+      request: ({ reference }) => ({
+        url: `${bankUrl}/transfers`,
+        body: { reference, payee: 'Bench', amountMinor: 1, currency: 'EUR' },
+      }),
+      response: (body) => ({ ...z.object({ transferId: z.string() }).parse(body), note: NOTE }),
+    }),
+  });
+  const permitted = new URL('./paying-agent.cedar', import.meta.url).pathname;
+  return defineAgent({
+    name: 'payer',
+    input: z.object({ turns: z.number() }),
+    instructions: 'Transfer one cent a turn.',
+    tools: [transfer],
+    model: { primary: 'anthropic/claude-sonnet-5-5' },
+    policy: permitted,
+    budget: { turns: turns + 1, usd: '1000.00', repeats: 10 },
+  });
+}
+
+/** Asks for one transfer a turn until `turns` are done. */
+export function payingModel(turns: number): ModelScript {
+  return (request) => {
+    const done = toolResults(request).length;
+    if (done >= turns) return { text: 'done' };
+    return { toolCalls: [{ name: 'transfer', arguments: { reference: `T-${done + 1}` } }] };
+  };
+}

@@ -1,0 +1,117 @@
+// The product in one file: each id is a behaviour that Pawl promises, and some test cites it (`guarantee(id, …)`).
+
+/** Ids like `F-01` and `S2-07` are of the requirements; `law-…` are the laws of an effect (ARCHITECTURE.md). */
+export const guarantees = {
+  // Effects, when processes die and answers are lost.
+  'F-01':
+    'The receiver commits, then the worker is killed before it records that: the next worker sends byte-equal key and body, and one effect exists.',
+  'F-03':
+    'A model asked again after a crash cannot change what is sent: the arguments are those that were stored; a receiver that reports another body under the key stops the effect and a human is asked.',
+  'F-04':
+    'An attempt times out after the receiver has committed and the retry runs while the first is in flight: one effect, and the workflow gets the original receipt.',
+  'F-05':
+    'An effect on a receiver with neither key nor probe is sent at most once: an unknown outcome is in doubt and goes to a human, never to a retry.',
+  'F-20b': 'A finished run that is replayed makes no request.',
+  'F-31':
+    'A worker that dies after tool call k of 12 costs nothing before it: the next one goes on at k + 1.',
+  'S2-01':
+    'A retry does not re-issue what was done: both attempts carry one key, the receiver holds one receipt, the workflow gets the first one.',
+  'S2-07':
+    'The bank succeeds and the worker dies before recording it: one receipt, two requests with byte-equal key and body, the result is the first receipt; a bank that refuses the repeat leaves no silent guess.',
+  'S2-08':
+    'A key alone does not carry an effect: another body, an expired key, a request in flight, a receiver without keys each have their own safe end.',
+  'identity-once':
+    'The same intention, asked for again in a later turn or at the same time in 20 runs, is one effect; the others get its outcome.',
+
+  // The laws of an effect (ARCHITECTURE.md).
+  'law-01-ids':
+    'An effect has the same id in every execution of the same step: nothing of it comes from Temporal ids, model output, attempts, time or dice.',
+  'law-02-identity':
+    'While an effect with an identity is open or in doubt, another one with that identity waits; a refusal releases it; other arguments need an approval.',
+  'law-03-own-the-wire':
+    'No byte of a write leaves before permission and request are committed; a later attempt sends the stored bytes; a tool that fails before its write has provably not sent.',
+  'law-04-facts':
+    'A permit is fenced and leased, an observation never is: an answer that comes late settles a doubt by itself, and a process that lost its lease cannot send.',
+  'law-05-write-ahead':
+    'The intent is stored before the send and the outcome before the activity returns; while the ledger is down the outcome travels through history and is written back.',
+  'law-06-ambiguous':
+    'Only what the receiver documents as not executed is a no: time-outs, resets, cut answers and server errors after the send leave the outcome open.',
+  'law-07-one-retry-layer':
+    'Exactly one layer retries: SDK retries are off, and the ledger ends the sends of an effect whatever Temporal dispatches.',
+  'law-08-jitter': 'Every delay that Pawl gives to Temporal carries jitter of its own.',
+  'law-09-cancel': 'A cancelled run sends nothing new, and what was sent is settled.',
+  'law-10-reset':
+    'A reset executes code again and sends nothing again: model steps and effects return what the ledger holds.',
+  'law-11-reconciler':
+    'A dispatched effect past its lease is probed or put in doubt even when its workflow was terminated.',
+  'law-12-rolled-back':
+    'A ledger that holds less than a run has seen is noticed, and nothing is sent.',
+  'law-13-shutdown':
+    'A worker that is told to stop lets its sends end first: no send is doubled by it.',
+
+  // Sessions, pauses and people.
+  'S1-07':
+    'A session survives 50 failures of the provider in a row with the same run and the same transcript.',
+  'S2-03':
+    'Policy says no outside the model, before each effect, with the rule that decided; a policy that cannot be evaluated permits nothing.',
+  'S2-04':
+    'An approval is durable: it survives the death of every worker and of the server; a denial, a second, a late or a foreign approval never causes a second or another effect.',
+  'S2-09':
+    'A model that ignores its instructions is stopped by code: unknown tools, arguments that do not parse and forbidden calls send nothing.',
+  'S2-11a':
+    'A pause while the model answers: the call ends or is dropped, and no effect goes out until resume.',
+  'S2-11b':
+    'A pause while a tool call is under way: its effect is finished and recorded or not started, and nothing follows until resume.',
+  'S2-11d':
+    'A pause while an approval is awaited: even an approved effect does not go out until resume.',
+  'stuck-visible':
+    'A run that cannot go on is parked as stuck with its cause, in `pawl show` and in the UI, and goes on after `pawl resume`.',
+
+  // Model calls and retries.
+  'S0-03': 'Every activity has a retry policy and a time-out of its own, said explicitly.',
+  'S0-05':
+    'Clients that fail together do not come back together: full jitter leaves at most a fifth of the peak.',
+  'S0-07':
+    'Every failure of a model call is a row of one table that says: retry or not, after how long, another provider or not, page or not.',
+  'S1-03':
+    'The models of an agent are `primary` and ordered `fallbacks`, each written provider/model; anything else is refused with its place.',
+  'S2-05a':
+    'A model call that always times out makes exactly as many requests as its policy has attempts: the layers do not multiply.',
+
+  // Runs, histories and workers.
+  'S3-28':
+    'A worker keeps nothing: killed, its folder deleted, another one elsewhere finishes the run.',
+  'S3-34':
+    'Whichever of 12 tool calls a worker is ended after, each effect happens once and each finished model step was requested once.',
+  'S3-36': 'A start that is delivered twice at the same time is one run and one effect.',
+  'history-linear':
+    'A turn of one model call and one effect costs at most 12 events and 3 KiB of history, at turn 100 as at turn 5.',
+  'replay-stable': 'Recorded histories replay on the code of today.',
+
+  // The house.
+  'S0-13':
+    'Branching is pure code and only activities call a model: a task makes exactly the expected number of model requests.',
+  'determinism-bundle':
+    'The workflow bundle reaches no builtin of Node, no activity code and no package but those listed, and stays under 3 MiB.',
+  'import-table':
+    'Who may import whom is one table, and every other import is refused with a message that teaches.',
+
+  // Servers.
+  'S3-16':
+    'The compose file holds Temporal, its UI and PostgreSQL with pinned images, and is valid by the compose schema.',
+  'S3-17': 'Every service of the compose file waits until what it depends on is healthy.',
+} as const satisfies Record<string, string>;
+
+export type GuaranteeId = keyof typeof guarantees;
+
+/** These a test can prove without a server; each of the others needs at least one test that runs on real ones. */
+export const provenWithoutServers: readonly GuaranteeId[] = [
+  'S0-03',
+  'S0-05',
+  'S0-07',
+  'S1-03',
+  'S3-16',
+  'S3-17',
+  'determinism-bundle',
+  'import-table',
+];

@@ -1,0 +1,194 @@
+// withTestRun: an agent under test on real parts, everything started before the test's body and stopped behind it.
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Client, Connection } from '@temporalio/client';
+import { migrate } from '../activities/ledger/migrate.ts';
+import type { ApprovalView } from '../client/approval-views.ts';
+import { PawlClient } from '../client/pawl-client.ts';
+import type { RunStatus } from '../client/run-views.ts';
+import type { StartOptions } from '../client/start-run.ts';
+import type { FinishedRun } from '../client/watch-run.ts';
+import {
+  type ModelProvider,
+  startBank,
+  startMailbox,
+  startModelProvider,
+} from '../devstack/receivers/index.ts';
+import { createTestDatabase, dropTestDatabase } from '../devstack/test-database.ts';
+import { type CleanUps, withCleanUps } from './clean-ups.ts';
+import type { History } from './save-history.ts';
+import {
+  type AnyAgent,
+  type Receivers,
+  type TestRunOptions,
+  type TestSite,
+  toModelScript,
+  toWorkerOptions,
+} from './test-run-options.ts';
+import { findTestServers } from './test-servers.ts';
+import { createTestWorker, type TestWorker } from './test-worker.ts';
+import { until } from './until.ts';
+
+/** A started run. */
+export interface StartedTestRun {
+  readonly runKey: string;
+  /** How it ended; rejects when its workflow failed. */
+  result(): Promise<FinishedRun>;
+}
+
+/** The hands of a test's body. */
+export interface TestRun extends Receivers {
+  readonly client: PawlClient;
+  /** Temporal's own client: for workflows of your own. */
+  readonly temporal: Client;
+  readonly temporalAddress: string;
+  readonly taskQueue: string;
+  /** The ledger's database, for a look at its rows. */
+  readonly databaseUrl: string;
+  /** The model provider; `requests()` are the calls on the wire. */
+  readonly model: ModelProvider;
+  start(agent: string | AnyAgent, input: unknown, options?: StartOptions): Promise<StartedTestRun>;
+  /** How a run ended; rejects when its workflow failed. */
+  result(runKey: string): Promise<FinishedRun>;
+  /** Waits until the run has this status; the error names the one that it has. */
+  untilStatus(runKey: string, status: RunStatus, timeoutMs?: number): Promise<void>;
+  /** Waits until a human is asked. */
+  nextApproval(runKey: string): Promise<ApprovalView>;
+  /** The history of a run (or any workflow) as it is now. */
+  history(runKey: string): Promise<History>;
+  stopWorker(): Promise<void>;
+  startWorker(): Promise<void>;
+  /** Stops the worker in order and starts another: what is cached is gone. For a kill see `crashAt`. */
+  restartWorker(): Promise<void>;
+}
+
+/**
+ * Runs `body` with a real Temporal and PostgreSQL (see `findTestServers`), a fresh migrated database, a bank and a
+ * mailbox, a model provider that speaks the script in the providers' own wire formats, and a worker in this process.
+ * All of it is taken down afterwards, also when the body throws.
+ */
+export function withTestRun<T>(
+  options: TestRunOptions,
+  body: (t: TestRun) => Promise<T>,
+): Promise<T> {
+  return withCleanUps(async (cleanUps) => {
+    const site = await openSite(options, cleanUps);
+    const { requester = 'tester' } = options;
+    const { temporalAddress, databaseUrl, taskQueue } = site;
+    const client = await PawlClient.connect({ temporalAddress, databaseUrl, taskQueue, requester });
+    cleanUps.add(() => client.close());
+    const temporal = await connectTemporal(temporalAddress, cleanUps);
+    const worker = createTestWorker(toWorkerOptions(options, site));
+    cleanUps.add(() => worker.stop());
+    // Before the worker is stopped: what hangs on a receiver would hold it up.
+    cleanUps.add(() => closeReceivers(site));
+    cleanUps.add(() => endWorkflows(temporal, taskQueue));
+    await worker.start();
+    return body(toTestRun(site, client, temporal, worker));
+  });
+}
+
+async function openSite(options: TestRunOptions, cleanUps: CleanUps): Promise<TestSite> {
+  const servers = await findTestServers();
+  const folder = await mkdtemp(join(tmpdir(), 'pawl-test-'));
+  cleanUps.add(() => rm(folder, { recursive: true, force: true }));
+  const database = await createTestDatabase();
+  cleanUps.add(() => dropTestDatabase(database));
+  await migrate(database.url);
+  const bank = await startBank({ logFile: join(folder, 'bank.jsonl') });
+  cleanUps.add(() => bank.close());
+  const mailbox = await startMailbox({ logFile: join(folder, 'mailbox.jsonl') });
+  cleanUps.add(() => mailbox.close());
+  const model = await startModelProvider({ script: toModelScript(options.model) });
+  cleanUps.add(() => model.close());
+  return {
+    temporalAddress: options.temporalAddress ?? servers.temporalAddress,
+    databaseUrl: database.url,
+    taskQueue: `test-${randomBytes(6).toString('hex')}`,
+    receivers: { bank, mailbox },
+    model,
+  };
+}
+
+async function connectTemporal(address: string, cleanUps: CleanUps): Promise<Client> {
+  // Loaded when first needed, as the client does.
+  const { Client, Connection } = await import('@temporalio/client');
+  const connection: Connection = await Connection.connect({ address });
+  cleanUps.add(() => connection.close());
+  return new Client({ connection });
+}
+
+async function closeReceivers({ receivers, model }: TestSite): Promise<void> {
+  await Promise.all([receivers.bank.close(), receivers.mailbox.close(), model.close()]);
+}
+
+/** What a test leaves open would wait on the server for a worker that never comes. */
+async function endWorkflows({ schedule, workflow }: Client, taskQueue: string): Promise<void> {
+  const ignore = (): undefined => undefined;
+  await schedule.getHandle(`pawl-reconciler-${taskQueue}`).delete().catch(ignore);
+  const query = `TaskQueue = '${taskQueue}' AND ExecutionStatus = 'Running'`;
+  for await (const { workflowId } of workflow.list({ query })) {
+    await workflow.getHandle(workflowId).terminate('its test is over').catch(ignore);
+  }
+}
+
+function toTestRun(
+  site: TestSite,
+  client: PawlClient,
+  temporal: Client,
+  worker: TestWorker,
+): TestRun {
+  const result = async (runKey: string): Promise<FinishedRun> => {
+    // Temporal answers at once, the client looks now and then.
+    await temporal.workflow.getHandle(runKey).result();
+    return client.result(runKey);
+  };
+  return {
+    ...site.receivers,
+    client,
+    temporal,
+    temporalAddress: site.temporalAddress,
+    taskQueue: site.taskQueue,
+    databaseUrl: site.databaseUrl,
+    model: site.model,
+    async start(agent, input, options) {
+      const name = typeof agent === 'string' ? agent : agent.name;
+      const { runKey } = await client.start(name, input, options);
+      return { runKey, result: () => result(runKey) };
+    },
+    result,
+    untilStatus: (runKey, status, timeoutMs) => untilStatus(client, runKey, status, timeoutMs),
+    nextApproval: (runKey) =>
+      until(async () => (await client.approvals({ run: runKey }))[0], {
+        what: `an approval of ${runKey}`,
+      }),
+    history: (runKey) => temporal.workflow.getHandle(runKey).fetchHistory(),
+    stopWorker: () => worker.stop(),
+    startWorker: () => worker.start(),
+    async restartWorker() {
+      await worker.stop();
+      await worker.start();
+    },
+  };
+}
+
+async function untilStatus(
+  client: PawlClient,
+  runKey: string,
+  wanted: RunStatus,
+  timeoutMs?: number,
+): Promise<void> {
+  let last = 'unknown';
+  const isThere = async (): Promise<boolean> => {
+    const { run } = await client.show(runKey);
+    last = run.stuckCause === null ? run.status : `${run.status} ${JSON.stringify(run.stuckCause)}`;
+    return run.status === wanted;
+  };
+  try {
+    await until(isThere, timeoutMs === undefined ? {} : { timeoutMs });
+  } catch (error) {
+    throw new Error(`${runKey} is ${last}, not ${wanted}`, { cause: error });
+  }
+}
