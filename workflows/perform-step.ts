@@ -26,6 +26,8 @@ import { type Inbox, nextControl, nextNews } from './inbox.ts';
 /** The first look at a doubt after nobody has signalled; doubles up to an hour. */
 const LOOK_AGAIN_MS = 60_000;
 const LOOK_AGAIN_MAX_MS = 3_600_000;
+/** How long a paused run trusts that a resume would have been signalled. */
+const PAUSE_LOOK_MS = 900_000;
 
 /** Performs every step but `finish`. A cancel request ends waits and the paid call, never an effect. */
 export async function performStep(
@@ -62,7 +64,7 @@ async function dispatchStep(
       return { kind: 'woken', call: step.call.call };
     case 'await-resume':
       // The row decides: after a while a paused run asks it, in case a signal was lost.
-      if (!(await nextControl(inbox, LOOK_AGAIN_MAX_MS))) inbox.paused = false;
+      if (!(await nextControl(inbox, PAUSE_LOOK_MS))) inbox.paused = false;
       return { kind: 'control' };
   }
 }

@@ -94,9 +94,9 @@ export function toolPin(tool: AnyTool): string {
   return fingerprint({ ...describeTool(tool), contract: tool.contract });
 }
 
-/** JSON Schema of a zod schema; throws a `TypeError` of zod for what JSON Schema cannot say. */
+/** JSON Schema of a zod schema's input side; what JSON Schema cannot say accepts anything: zod has the last word. */
 export function toJsonSchema(schema: z.ZodType): Json {
-  return toJson(z.toJSONSchema(schema, { io: 'input' }));
+  return toJson(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
 }
 
 function refuseUnsupported(tool: AnyTool): void {

@@ -6,7 +6,7 @@ import type { EffectOutcome, ToolActivityInput } from '../../domain/rules/effect
 import { FailureType } from '../../domain/rules/failure.ts';
 import { effectId } from '../../domain/rules/ids.ts';
 import type { Json } from '../../domain/rules/json.ts';
-import { CallEnd, type CallResult } from '../../domain/rules/run.ts';
+import { CallEnd, type CallResult, endOfRefusal } from '../../domain/rules/run.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import { messageOf, outputProblem } from '../effects/attempt-send.ts';
@@ -94,20 +94,6 @@ export function toCallResult(outcome: EffectOutcome): CallResult {
     case 'unrecorded':
       return { kind: 'unrecorded', effect: outcome.effect, facts: outcome.facts };
   }
-}
-
-const ENDS_BY_CODE: Readonly<Record<string, CallEnd>> = {
-  denied: CallEnd.Denied,
-  forbidden: CallEnd.Forbidden,
-  expired: CallEnd.Expired,
-  cancelled: CallEnd.Cancelled,
-  skipped: CallEnd.Skipped,
-  tool_failed: CallEnd.Failed,
-};
-
-/** How a refused effect ended, in the words of `pawl show`. */
-export function endOfRefusal(code: string): CallEnd {
-  return ENDS_BY_CODE[code] ?? CallEnd.Refused;
 }
 
 async function runReads(

@@ -71,6 +71,20 @@ export const CallEnd = {
 } as const;
 export type CallEnd = (typeof CallEnd)[keyof typeof CallEnd];
 
+const ENDS_BY_CODE: Readonly<Record<string, CallEnd>> = {
+  denied: CallEnd.Denied,
+  forbidden: CallEnd.Forbidden,
+  expired: CallEnd.Expired,
+  cancelled: CallEnd.Cancelled,
+  skipped: CallEnd.Skipped,
+  tool_failed: CallEnd.Failed,
+};
+
+/** How a refused effect ended, in the words of `pawl show`. */
+export function endOfRefusal(code: string): CallEnd {
+  return ENDS_BY_CODE[code] ?? CallEnd.Refused;
+}
+
 export interface RunUsage {
   readonly inputTokens: number;
   readonly outputTokens: number;

@@ -1,0 +1,207 @@
+// run, list, show, watch: starting runs and looking at them.
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
+import { RunEnd } from '../../../domain/rules/run.ts';
+import { ExitCode } from '../../errors.ts';
+import type { PawlClient } from '../../pawl-client.ts';
+import { RunStatus } from '../../run-views.ts';
+import type { StartedRun } from '../../start-run.ts';
+import type { FinishedRun } from '../../watch-run.ts';
+import type { Call, ToAction } from '../call.ts';
+import { addExamples } from '../examples.ts';
+import { formatEvent } from '../format/event-format.ts';
+import { formatRunDetails, formatRuns } from '../format/run-format.ts';
+import { readJsonArgument } from '../input-argument.ts';
+
+/** The argument that names a run. */
+export function runArgument(): Argument {
+  return new Argument('<run>', 'run key, its first or last 6+ letters, or `latest`');
+}
+
+/** The option that says who asks. */
+export function asOption(what: string): Option {
+  return new Option('--as <name>', `${what} (default: your user name)`);
+}
+
+export function addRunCommands(program: Command, toAction: ToAction): void {
+  addRun(program, toAction);
+  addList(program, toAction);
+  addShow(program, toAction);
+  addWatch(program, toAction);
+}
+
+interface RunOptions {
+  readonly input: string;
+  readonly key?: string;
+  readonly detach?: boolean;
+}
+
+function addRun(program: Command, toAction: ToAction): void {
+  const command = program
+    .command('run')
+    .summary('start a run of an agent and follow it to its end')
+    .description(
+      'Starts a run of an agent and follows it to its end. Ctrl-C only stops the following: the run goes on.\n' +
+        'Exit code 0: completed; 4: ended otherwise.',
+    )
+    .argument('<agent>', 'name of the agent (see `pawl tools`)')
+    .option('-i, --input <json>', 'input as JSON, @file or - for stdin', '{}')
+    .option('-k, --key <key>', 'the same key starts the same run, however often')
+    .addOption(
+      new Option('-w, --watch', 'follow the run to its end (the default)').conflicts('detach'),
+    )
+    .option('-d, --detach', 'only start it and print its run key')
+    .addOption(asOption('who starts it: may not approve what it asks for'))
+    .action(toAction<RunOptions>(run));
+  addExamples(command, [
+    [`pawl run payouts --input '{"file":"invoices.csv"}'`, 'start and follow'],
+    ['pawl run support --input @ticket.json --key ticket-4711', 'start at most once'],
+    ['cat ticket.json | pawl run support --input - --detach', 'start and come back later'],
+    ['pawl run support --input @ticket.json --json | jq .output', 'only the output'],
+  ]);
+}
+
+async function run(call: Call<RunOptions>): Promise<ExitCode> {
+  const { io, options, args } = call;
+  const input = await readJsonArgument(io, '--input', options.input);
+  const client = await call.connect();
+  const start = client.start(args[0] ?? '', input, { key: options.key });
+  const started = await call.progress('starting the run', start);
+  if (options.detach) {
+    call.print(started, () => formatStarted(call, started));
+    return ExitCode.Ok;
+  }
+  if (!options.json) io.out(formatStarted(call, started));
+  return options.json
+    ? waitForResult(call, client, started.runKey)
+    : followRun(call, client, started.runKey);
+}
+
+function formatStarted({ io, stack }: Call, { runKey, isNew }: StartedRun): string {
+  const what = isNew ? 'started' : 'was already started with this key';
+  const ui = stack?.uiUrl ? io.paint('dim', `  ${stack.uiUrl}`) : '';
+  return `${io.paint('bold', runKey)} ${what}${ui}\n`;
+}
+
+/** One JSON document at the end. */
+async function waitForResult(call: Call, client: PawlClient, runKey: string): Promise<ExitCode> {
+  const interrupt = new AbortController();
+  const forget = call.io.onInterrupt(() => interrupt.abort());
+  try {
+    const waiting = client.result(runKey, { signal: interrupt.signal });
+    const finished = await call.progress(`${runKey} runs`, waiting);
+    call.print(finished, () => '');
+    return toExitCode(finished);
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error;
+    call.io.err(formatDetached(runKey));
+    return ExitCode.Interrupted;
+  } finally {
+    forget();
+  }
+}
+
+/** Prints every event until the end, or until Ctrl-C. */
+async function followRun(call: Call, client: PawlClient, runKey: string): Promise<ExitCode> {
+  const { io, options } = call;
+  const interrupt = new AbortController();
+  const forget = io.onInterrupt(() => interrupt.abort());
+  try {
+    for await (const event of client.watch(runKey, { signal: interrupt.signal })) {
+      io.out(options.json ? `${JSON.stringify(event)}\n` : formatEvent(io, event, new Date()));
+      if (event.kind === 'finished') return toExitCode(event);
+    }
+    io.err(formatDetached(runKey));
+    return ExitCode.Interrupted;
+  } finally {
+    forget();
+  }
+}
+
+function formatDetached(runKey: string): string {
+  return `\nDetached: the run goes on. Come back with: pawl watch ${runKey}\n`;
+}
+
+function toExitCode({ result }: Pick<FinishedRun, 'result'>): ExitCode {
+  return result?.kind === 'completed' ? ExitCode.Ok : ExitCode.NotCompleted;
+}
+
+interface ListCommandOptions {
+  readonly limit: number;
+  readonly status?: RunStatus;
+}
+
+function addList(program: Command, toAction: ToAction): void {
+  const statuses = [...Object.values(RunStatus), ...Object.values(RunEnd)];
+  const command = program
+    .command('list')
+    .summary('the latest runs, and what waits for you')
+    .description('Lists the latest runs, newest first, and what of them waits for a human.')
+    .option('-n, --limit <count>', 'how many', toCount, 20)
+    .addOption(new Option('-s, --status <status>', 'only runs of this status').choices(statuses))
+    .action(toAction<ListCommandOptions>(list));
+  addExamples(command, [
+    ['pawl list', 'the latest 20'],
+    ['pawl list --status waiting_approval', 'what waits for a decision'],
+    ['pawl list --status stuck --json', 'for a script'],
+  ]);
+}
+
+async function list(call: Call<ListCommandOptions>): Promise<void> {
+  const client = await call.connect();
+  const { limit, status } = call.options;
+  const runs = await call.progress('reading runs', client.list({ limit, status }));
+  call.print(runs, () => formatRuns(call.io, runs, new Date()));
+}
+
+/** Parses a count of at least 1. */
+export function toCount(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count > 0) return count;
+  throw new InvalidArgumentError('It must be a whole number above 0.');
+}
+
+function addShow(program: Command, toAction: ToAction): void {
+  const command = program
+    .command('show')
+    .summary('everything about one run')
+    .description(
+      'Shows one run: status, input, calls with verdicts, effects, messages, and what to do next.',
+    )
+    .addArgument(runArgument())
+    .option('-t, --transcript', 'also every message of the run')
+    .action(toAction<{ readonly transcript?: boolean }>(show));
+  addExamples(command, [
+    ['pawl show latest', 'the run that was started last'],
+    ['pawl show 7GQ2K9 --transcript', 'by the last letters of its key, with all messages'],
+    ['pawl show latest --json', 'all of it as one document'],
+  ]);
+}
+
+async function show(call: Call<{ readonly transcript?: boolean }>): Promise<void> {
+  const client = await call.connect();
+  const { transcript } = call.options;
+  const reading = client.show(call.args[0] ?? '', { transcript });
+  const details = await call.progress('reading the run', reading);
+  call.print(details, () => formatRunDetails(call.io, details, new Date()));
+}
+
+function addWatch(program: Command, toAction: ToAction): void {
+  const command = program
+    .command('watch')
+    .summary('follow a run to its end')
+    .description(
+      'Prints what has happened in a run and follows it to its end. Ctrl-C stops only the watching.\n' +
+        'With --json one JSON object per line. Exit code 0: completed; 4: ended otherwise; 130: Ctrl-C.',
+    )
+    .addArgument(runArgument())
+    .action(toAction(watch));
+  addExamples(command, [
+    ['pawl watch latest', 'follow the newest run'],
+    ['pawl watch latest --json | jq .kind', 'one JSON object per line'],
+  ]);
+}
+
+async function watch(call: Call): Promise<ExitCode> {
+  const client = await call.connect();
+  return followRun(call, client, await client.runKey(call.args[0] ?? ''));
+}

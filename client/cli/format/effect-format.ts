@@ -1,0 +1,77 @@
+// Effects as text: the list, and a doubt with what to do about it.
+import type { EffectView } from '../../effect-views.ts';
+import type { CliIo } from '../cli-io.ts';
+import { type Column, formatCard, formatTable } from './table.ts';
+import { formatJson, formatMoney, formatStatus, formatTime, formatWhen, toneOf } from './values.ts';
+
+type Terminal = Pick<CliIo, 'paint' | 'columns'>;
+
+/** `pawl effects`. */
+export function formatEffects(
+  io: Terminal,
+  effects: readonly EffectView[],
+  now: Date,
+  { hasRun = true }: { hasRun?: boolean } = {},
+): string {
+  if (effects.length === 0) return 'No effects.\n';
+  const run: readonly Column<EffectView>[] = hasRun
+    ? [{ head: 'RUN', cell: ({ runKey }) => runKey }]
+    : [];
+  return formatTable<EffectView>(
+    io,
+    [
+      { head: 'EFFECT', cell: ({ effect }) => effect },
+      { head: 'SUMMARY', cell: ({ summary }) => summary, isFlexible: true },
+      { head: 'CONTRACT', cell: ({ contract }) => contract },
+      {
+        head: 'STATUS',
+        cell: (effect) => formatStatus(effectStatus(effect)),
+        tone: (effect) => toneOf(effectStatus(effect)),
+      },
+      { head: 'SENDS', cell: ({ sends }) => String(sends), align: 'right' },
+      ...run,
+      { head: 'UPDATED', cell: ({ updatedAt }) => formatWhen(updatedAt, now) },
+    ],
+    effects,
+  );
+}
+
+/** A conflict outranks the status: a human has to look. */
+export function effectStatus({ status, hasConflict }: EffectView): string {
+  return hasConflict ? 'conflict' : status;
+}
+
+/** Refused: its code; else the reason. */
+export function formatReason({ code, reason }: EffectView): string {
+  if (code && reason && code !== reason) return `${code}: ${reason}`;
+  return reason ?? code ?? '';
+}
+
+/** `pawl doubts`: one card each, with the commands that settle it. */
+export function formatDoubts(io: Terminal, doubts: readonly EffectView[], now: Date): string {
+  if (doubts.length === 0) return 'No doubts: every effect that was sent has a definite outcome.\n';
+  const cards = doubts.map((doubt) => formatDoubt(io, doubt, now));
+  const advice =
+    'Ask the receiver (by its idempotency key) whether it happened, then settle with the evidence.\n' +
+    'A late answer of the receiver settles a doubt by itself.\n';
+  return `${cards.join('\n')}\n${io.paint('dim', advice)}`;
+}
+
+function formatDoubt(io: Terminal, doubt: EffectView, now: Date): string {
+  const { effect, summary, firstSentAt } = doubt;
+  const sent = firstSentAt ? `${formatTime(firstSentAt)} (${formatWhen(firstSentAt, now)})` : '';
+  return formatCard(io, [
+    ['doubt', `${effect}  ${summary}`, 'bold'],
+    ['status', formatStatus(effectStatus(doubt)), toneOf(effectStatus(doubt))],
+    ['because', formatReason(doubt)],
+    ['amount', formatMoney(doubt.amount)],
+    ['arguments', formatJson(doubt.arguments, 400)],
+    ['first sent', sent],
+    ['sends', `${doubt.sends} of at most ${doubt.sendsMax} (${doubt.contract})`],
+    ['idempotency key', doubt.wireKey],
+    ['run', doubt.runKey],
+    ['story', `pawl why ${effect}`],
+    ['it happened', `pawl settle ${effect} applied --evidence 'receipt …' --output '{…}'`],
+    ['it did not', `pawl settle ${effect} not-applied --evidence '…'`],
+  ]);
+}

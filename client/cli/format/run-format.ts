@@ -1,0 +1,194 @@
+// Runs as text: the list, and everything about one.
+import type { Json } from '../../../domain/rules/json.ts';
+import type { CallView, RunDetails, RunView, TranscriptEntry } from '../../run-views.ts';
+import type { CliIo } from '../cli-io.ts';
+import { formatEffects } from './effect-format.ts';
+import { toSafeLine, toSafeText } from './safe-text.ts';
+import { type Column, type Field, formatCard, formatTable } from './table.ts';
+import {
+  formatCause,
+  formatCost,
+  formatCount,
+  formatDuration,
+  formatJson,
+  formatJsonBlock,
+  formatStatus,
+  formatTime,
+  formatWhen,
+  toneOf,
+} from './values.ts';
+
+type Terminal = Pick<CliIo, 'paint' | 'columns'>;
+
+/** `pawl list`. */
+export function formatRuns(io: Terminal, runs: readonly RunView[], now: Date): string {
+  if (runs.length === 0) return "No runs yet. Start one: pawl run AGENT --input '{…}'\n";
+  const columns: readonly Column<RunView>[] = [
+    { head: 'RUN', cell: ({ runKey }) => runKey },
+    { head: 'AGENT', cell: ({ agent }) => agent, isFlexible: true },
+    { head: 'STATUS', cell: (run) => formatStatus(run.status), tone: (run) => toneOf(run.status) },
+    { head: 'TURN', cell: ({ turn }) => String(turn), align: 'right' },
+    { head: 'COST', cell: ({ costMicroUsd }) => formatCost(costMicroUsd), align: 'right' },
+    { head: 'STARTED', cell: ({ createdAt }) => formatWhen(createdAt, now) },
+    { head: 'NEEDS YOU', cell: formatNeeds, tone: () => 'warn', isFlexible: true },
+  ];
+  return formatTable(io, columns, runs);
+}
+
+/** What waits for a human; empty when nothing does. */
+export function formatNeeds({ pendingApprovals, doubts }: RunView): string {
+  const needs = [
+    pendingApprovals > 0 ? plural(pendingApprovals, 'approval') : '',
+    doubts > 0 ? plural(doubts, 'doubt') : '',
+  ];
+  return needs.filter((need) => need !== '').join(', ');
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** `pawl show`. */
+export function formatRunDetails(io: Terminal, details: RunDetails, now: Date): string {
+  const { calls, effects, messages, transcript } = details;
+  const sections = [
+    formatCard(io, runFields(details, now)),
+    section(io, 'Calls', calls.length > 0 ? formatCalls(io, calls) : ''),
+    section(
+      io,
+      'Effects',
+      effects.length > 0 ? formatEffects(io, effects, now, { hasRun: false }) : '',
+    ),
+    section(
+      io,
+      'Messages to the model',
+      messages
+        .map((message) => {
+          const seen =
+            message.consumedTurn === null
+              ? 'not shown yet'
+              : `shown in turn ${message.consumedTurn}`;
+          return `${toSafeLine(`${message.author}: ${message.text}`)} ${io.paint('dim', `(${seen})`)}\n`;
+        })
+        .join(''),
+    ),
+    section(io, 'Transcript', transcript ? formatTranscript(io, transcript) : ''),
+    section(io, 'Next', formatNextSteps(details)),
+  ];
+  return sections.filter((text) => text !== '').join('\n');
+}
+
+function section(io: Terminal, title: string, body: string): string {
+  return body === '' ? '' : `${io.paint('bold', title)}\n${body}`;
+}
+
+function runFields({ run, input, output, turns }: RunDetails, now: Date): readonly Field[] {
+  const models = [...new Set(turns.map(({ modelServed }) => modelServed))].join(', ');
+  const unpriced = turns.some(({ isPriced }) => !isPriced)
+    ? ' (some models have no known price)'
+    : '';
+  const cached = run.cachedInputTokens > 0 ? ` (${formatCount(run.cachedInputTokens)} cached)` : '';
+  const tokens = `${formatCount(run.inputTokens)} in${cached}, ${formatCount(run.outputTokens)} out`;
+  return [
+    ['run', run.runKey, 'bold'],
+    ['status', formatStatus(run.status), toneOf(run.status)],
+    ['needs you', formatNeeds(run), 'warn'],
+    ['stuck because', run.stuckCause === null ? '' : formatCause(run.stuckCause), 'bad'],
+    ['paused', by(run.pausedAt, run.pausedBy, now)],
+    ['cancelled', by(run.cancelledAt, run.cancelledBy, now)],
+    ['agent', run.agent],
+    ['requester', run.requester],
+    ['key', run.startKey],
+    ['started', `${formatTime(run.createdAt)} (${formatWhen(run.createdAt, now)})`],
+    ['finished', formatFinish(run)],
+    ['reason', run.result?.reason],
+    ['turns', String(run.turn)],
+    ['model', models],
+    ['tokens', tokens],
+    ['cost', `${formatCost(run.costMicroUsd)}${unpriced}`],
+    ['input', formatJson(input, 400)],
+    ['output', formatOutput(output)],
+  ];
+}
+
+function by(at: Date | null, who: string | null, now: Date): string {
+  return at ? `by ${who ?? 'somebody'}, ${formatWhen(at, now)}` : '';
+}
+
+function formatFinish({ createdAt, finishedAt }: RunView): string {
+  if (!finishedAt) return '';
+  const took = formatDuration(finishedAt.getTime() - createdAt.getTime());
+  return `${formatTime(finishedAt)} (took ${took})`;
+}
+
+/** The run's output; empty when there is none. */
+export function formatOutput(output: Json): string {
+  return output === null ? '' : formatJsonBlock(output);
+}
+
+function formatCalls(io: Terminal, calls: readonly CallView[]): string {
+  return formatTable<CallView>(
+    io,
+    [
+      { head: 'TURN', cell: ({ turn }) => String(turn), align: 'right' },
+      { head: 'CALL', cell: ({ summary }) => summary, isFlexible: true },
+      {
+        head: 'POLICY',
+        cell: ({ verdict }) => verdict,
+        tone: (call) => VERDICT_TONES[call.verdict],
+      },
+      { head: 'RULE', cell: ({ rule }) => rule, isFlexible: true },
+      {
+        head: 'END',
+        cell: ({ ended }) => formatStatus(ended ?? 'open'),
+        tone: ({ ended }) => toneOf(ended ?? 'pending'),
+      },
+      { head: 'EFFECT', cell: ({ effect }) => effect ?? '' },
+    ],
+    calls,
+  );
+}
+
+const VERDICT_TONES = { permit: 'good', approve: 'warn', forbid: 'bad', invalid: 'bad' } as const;
+
+function formatTranscript(io: Terminal, entries: readonly TranscriptEntry[]): string {
+  return entries
+    .map(({ seq, turn, role, source, parts }) => {
+      const head = io.paint('dim', `${seq} · turn ${turn} · ${role} · ${source}`);
+      return `${head}\n${formatParts(parts)}\n`;
+    })
+    .join('\n');
+}
+
+function formatParts(parts: Json): string {
+  if (parts === null) return '(erased)';
+  const list = Array.isArray(parts) ? (parts as readonly Json[]) : [parts];
+  return list.map((part) => toSafeText(formatPart(part))).join('\n');
+}
+
+function formatPart(part: Json): string {
+  if (typeof part !== 'object' || part === null || !('kind' in part)) return formatJsonBlock(part);
+  if (part.kind === 'text' && typeof part.text === 'string') return part.text;
+  if (part.kind === 'tool-call')
+    return `-> ${String(part.name)} ${formatJson(part.arguments ?? null)}`;
+  if (part.kind === 'tool-result')
+    return `<- ${String(part.name)} ${formatJson(part.content ?? null)}`;
+  return `(${String(part.kind)})`;
+}
+
+/** The commands that help now. */
+export function formatNextSteps({ run, approvals, effects }: RunDetails): string {
+  const steps = [
+    ...approvals
+      .filter(({ status }) => status === 'pending')
+      .map(({ id, summary }) => `pawl approve ${id} --as YOU    # or deny: ${toSafeLine(summary)}`),
+    ...effects
+      .filter(({ status, hasConflict }) => status === 'in_doubt' || hasConflict)
+      .map(
+        ({ effect, summary }) => `pawl why ${effect}    # ${toSafeLine(summary)}, then pawl settle`,
+      ),
+    ...(run.status === 'stuck' || run.status === 'paused' ? [`pawl resume ${run.runKey}`] : []),
+    ...(run.isFinished ? [] : [`pawl watch ${run.runKey}`]),
+  ];
+  return steps.map((step) => `  ${step}\n`).join('');
+}

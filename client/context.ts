@@ -1,0 +1,11 @@
+// What every part of the client works with: the two servers and whom it speaks for.
+import type { Database } from './database.ts';
+import type { Temporal } from './temporal.ts';
+
+export interface ClientContext {
+  readonly database: Database;
+  readonly temporal: Temporal;
+  readonly tenant: string;
+  readonly taskQueue: string;
+  readonly requester: string;
+}

@@ -1,0 +1,132 @@
+// The client's way to PostgreSQL: plain statements, one transaction, and errors that name the database and the next step.
+import pg from 'pg';
+import {
+  DatabaseDeniedError,
+  DatabaseNotMigratedError,
+  DatabaseUnreachableError,
+  NotConfiguredError,
+} from './errors.ts';
+import { toPrintableAddress } from './settings.ts';
+
+/** Runs one statement. */
+export type Query = <Row>(text: string, values?: readonly unknown[]) => Promise<Row[]>;
+
+export interface Database {
+  /** Host, port and name: never the password. */
+  readonly address: string;
+  readonly query: Query;
+  /** Commits what `work` did, or nothing. */
+  transaction<T>(work: (query: Query) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+// Counters, token counts and minor units stay far below 2^53.
+const INT8_OID = 20;
+const types = {
+  getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
+    return oid === INT8_OID ? Number : pg.types.getTypeParser(oid, format);
+  },
+} as pg.CustomTypesConfig;
+
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** Opens a small pool; connections are made when first needed. Without a URL every use throws NotConfiguredError. */
+export function openDatabase(url: string | undefined): Database {
+  if (!url) return unsetDatabase();
+  const address = toPrintableAddress(url);
+  const pool = createPool(url, address);
+  // Without a listener a restart of PostgreSQL ends the process.
+  pool.on('error', () => undefined);
+  return {
+    address,
+    query: (text, values) => guarded(address, () => run(pool, text, values)),
+    transaction: (work) => guarded(address, () => transact(pool, work)),
+    close: () => pool.end(),
+  };
+}
+
+function unsetDatabase(): Database {
+  const refuse = (): Promise<never> => Promise.reject(new NotConfiguredError());
+  return { address: 'nowhere', query: refuse, transaction: refuse, close: () => Promise.resolve() };
+}
+
+function createPool(url: string, address: string): pg.Pool {
+  if (!/^(postgres|postgresql|socket):\/\/|^\//.test(url)) {
+    const why = 'DATABASE_URL is not an address such as postgres://user@host:5432/name';
+    throw new DatabaseUnreachableError(address, why);
+  }
+  try {
+    return new pg.Pool({
+      connectionString: url,
+      max: 4,
+      types,
+      keepAlive: true,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      application_name: 'pawl-client',
+    });
+  } catch (error) {
+    throw new DatabaseUnreachableError(address, `DATABASE_URL is malformed (${messageOf(error)})`);
+  }
+}
+
+async function run<Row>(
+  on: pg.Pool | pg.PoolClient,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<Row[]> {
+  const { rows } = await on.query<pg.QueryResultRow>(text, [...values]);
+  return rows as Row[];
+}
+
+async function transact<T>(pool: pg.Pool, work: (query: Query) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query('begin');
+    const result = await work((text, values) => run(client, text, values));
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    await client.query('rollback').catch((failed: Error) => (broken = failed));
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+async function guarded<T>(address: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw toClientError(address, error);
+  }
+}
+
+const CONNECTION_CODE = /^(08...|53...|57P..|E(CONN|PIPE|TIMEDOUT|HOST|NET|AI_)\w*|ENOTFOUND)$/;
+const CONNECTION_MESSAGE =
+  /Connection terminated|connection error|timeout exceeded when|Cannot use a pool after calling end/;
+// Table, schema, column, database.
+const MISSING = new Set(['42P01', '3F000', '42703', '3D000']);
+const DENIED = new Set(['42501', '28000', '28P01']);
+
+/** Turns what PostgreSQL or the socket said into an error that a user understands; anything else stays as it is. */
+export function toClientError(address: string, error: unknown): unknown {
+  const code = codeOf(error);
+  const message = messageOf(error);
+  if (MISSING.has(code)) return new DatabaseNotMigratedError(address, message, error);
+  if (DENIED.has(code)) return new DatabaseDeniedError(address, message, error);
+  if (CONNECTION_CODE.test(code) || CONNECTION_MESSAGE.test(message)) {
+    return new DatabaseUnreachableError(address, message || code, error);
+  }
+  return error;
+}
+
+function codeOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return '';
+  return String(error.code);
+}
+
+// Node's AggregateError (a host with two addresses) has a code but no message.
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message || codeOf(error) : String(error);
+}

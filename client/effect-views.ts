@@ -1,0 +1,116 @@
+// How effects are read: the current state of each, as the engine has folded it.
+import type { Contract } from '../domain/rules/contract.ts';
+import type { EffectStatus } from '../domain/rules/effect.ts';
+import type { Json } from '../domain/rules/json.ts';
+import type { Amount } from '../domain/rules/money.ts';
+import type { ClientContext } from './context.ts';
+
+export interface EffectView {
+  /** `ef_…`: the id that people type. */
+  readonly effect: string;
+  /** The canonical id: a JSON array. */
+  readonly id: string;
+  readonly runKey: string;
+  readonly turn: number;
+  readonly call: string;
+  readonly generation: number;
+  /** Who is woken by a settlement; null when nobody waits. */
+  readonly workflowId: string | null;
+  readonly tool: string;
+  readonly contract: Contract;
+  readonly status: EffectStatus;
+  /** Two definite observations contradict each other. */
+  readonly hasConflict: boolean;
+  /** The receiver's or Pawl's code of a refusal, such as `card_declined`. */
+  readonly code: string | null;
+  /** Why it is refused or in doubt. */
+  readonly reason: string | null;
+  readonly summary: string;
+  readonly arguments: Json;
+  readonly fingerprint: string;
+  readonly amount: Amount | null;
+  /** What goes out as the `Idempotency-Key`: ask the receiver's support for it. */
+  readonly wireKey: string;
+  readonly keyRetentionMs: number | null;
+  readonly hasProbe: boolean;
+  readonly identityHash: string | null;
+  readonly holdsIdentity: boolean;
+  /** Id of the effect that had already done this. */
+  readonly sameAs: string | null;
+  readonly approvalId: string | null;
+  /** Sends that are not proven unsent, and how many are allowed. */
+  readonly sends: number;
+  readonly sendsMax: number;
+  readonly absents: number;
+  readonly output: Json;
+  readonly outputProblem: string | null;
+  readonly claimedBy: string | null;
+  readonly leaseUntil: Date | null;
+  /** Some worker may be sending at this very moment. */
+  readonly isOnWire: boolean;
+  readonly firstSentAt: Date | null;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+type EffectRow = Omit<EffectView, 'amount'> & {
+  amountMinor: number | null;
+  currency: string | null;
+};
+
+const EFFECTS = `
+  select e.short_id as effect, e.id, e.run_key as "runKey", e.turn, e.call, e.generation,
+    e.workflow_id as "workflowId", e.tool, e.contract, e.status, e.has_conflict as "hasConflict",
+    e.code, e.reason, e.summary, e.arguments, e.fingerprint, e.amount_minor as "amountMinor", e.currency,
+    e.wire_key as "wireKey", e.key_retention_ms as "keyRetentionMs", e.has_probe as "hasProbe",
+    e.identity_hash as "identityHash", e.holds_identity as "holdsIdentity", e.same_as as "sameAs",
+    e.approval_id as "approvalId", e.sends, e.sends_max as "sendsMax", e.absents, e.output,
+    e.output_problem as "outputProblem", e.claimed_by as "claimedBy", e.lease_until as "leaseUntil",
+    coalesce(e.status = 'dispatched' and e.lease_until > clock_timestamp(), false) as "isOnWire",
+    e.first_sent_at as "firstSentAt", e.created_at as "createdAt", e.updated_at as "updatedAt"
+  from pawl.effects e`;
+
+export interface EffectFilter {
+  readonly runKey?: string | undefined;
+  readonly status?: EffectStatus | undefined;
+  /** Only doubts: in doubt, or in conflict. */
+  readonly isDoubt?: boolean | undefined;
+  readonly isOnWire?: boolean | undefined;
+  /** @default 1000 */
+  readonly limit?: number | undefined;
+}
+
+/** Effects: of one run in the order of its calls, else the newest first. */
+export async function listEffects(
+  { database, tenant }: ClientContext,
+  { runKey, status, isDoubt, isOnWire, limit = 1_000 }: EffectFilter = {},
+): Promise<EffectView[]> {
+  const order = runKey ? 'turn, generation, length(call), call' : '"createdAt" desc, id';
+  const rows = await database.query<EffectRow>(
+    `select * from (${EFFECTS} where e.tenant = $1 and ($2::text is null or e.run_key = $2)) effects
+     where ($3::text is null or status = $3)
+       and ($4::boolean is null or (status = 'in_doubt' or "hasConflict") = $4)
+       and ($5::boolean is null or "isOnWire" = $5)
+     order by ${order} limit $6`,
+    [tenant, runKey ?? null, status ?? null, isDoubt ?? null, isOnWire ?? null, limit],
+  );
+  return rows.map(toEffectView);
+}
+
+/** One effect by its short id or by its canonical id. */
+export async function findEffect(
+  { database, tenant }: ClientContext,
+  id: string,
+): Promise<EffectView | undefined> {
+  const rows = await database.query<EffectRow>(
+    `${EFFECTS} where e.tenant = $1 and (e.short_id = $2 or e.id = $2)`,
+    [tenant, id],
+  );
+  return rows[0] && toEffectView(rows[0]);
+}
+
+function toEffectView({ amountMinor, currency, ...effect }: EffectRow): EffectView {
+  const amount =
+    amountMinor !== null && currency !== null ? { minor: amountMinor, currency } : null;
+  return { ...effect, amount };
+}

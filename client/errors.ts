@@ -1,0 +1,280 @@
+// What can go wrong for a user of the client: one base class, a code, a message that says what to do, an exit code.
+
+/** What a `pawl` command exits with. */
+export const ExitCode = {
+  Ok: 0,
+  /** The thing failed: a check of `doctor`, a replay, a pause that did not come to rest. */
+  Failed: 1,
+  /** Wrong usage, or a mistake such as an unknown id. */
+  Usage: 2,
+  /** PostgreSQL or Temporal does not answer. */
+  Unreachable: 3,
+  /** The watched run ended, but not as `completed`. */
+  NotCompleted: 4,
+  /** Ctrl-C: only the watching stopped. */
+  Interrupted: 130,
+} as const;
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/** Base of every error that the client throws on purpose; `code` is stable, the message names the thing. */
+export class PawlError extends Error {
+  /** Holds across duplicate installs, where `instanceof` does not. */
+  readonly isPawlError = true;
+  /** Such as `Run.Unknown`. */
+  readonly code: string;
+  readonly exitCode: ExitCode;
+  constructor(code: string, message: string, exitCode: ExitCode = ExitCode.Usage, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.exitCode = exitCode;
+  }
+}
+
+/** True for every error of this file, whichever copy of the package made it. */
+export function isPawlError(error: unknown): error is PawlError {
+  return error instanceof Error && 'isPawlError' in error && error.isPawlError === true;
+}
+
+export class NotConfiguredError extends PawlError {
+  constructor() {
+    super(
+      'Client.NotConfigured',
+      'No database is set. Start a stack with `pawl dev` (its folder is found from here), or set DATABASE_URL=postgres://…',
+      ExitCode.Unreachable,
+    );
+  }
+}
+
+export class DatabaseUnreachableError extends PawlError {
+  constructor(address: string, why: string, cause?: unknown) {
+    super(
+      'Database.Unreachable',
+      `PostgreSQL at ${address} does not answer: ${why}. Start it (\`pawl dev\` does), or correct DATABASE_URL.`,
+      ExitCode.Unreachable,
+      cause,
+    );
+  }
+}
+
+export class DatabaseNotMigratedError extends PawlError {
+  constructor(address: string, missing: string, cause?: unknown) {
+    super(
+      'Database.NotMigrated',
+      `The database at ${address} does not have Pawl's schema of this version (${missing}). ` +
+        'A worker or `pawl dev` of this version migrates it at its start; or DATABASE_URL names another database.',
+      ExitCode.Unreachable,
+      cause,
+    );
+  }
+}
+
+export class DatabaseDeniedError extends PawlError {
+  constructor(address: string, why: string, cause?: unknown) {
+    super(
+      'Database.Denied',
+      `The database at ${address} refuses: ${why}. ` +
+        'Use a role that is a member of `pawl_service` (see DATABASE_URL).',
+      ExitCode.Unreachable,
+      cause,
+    );
+  }
+}
+
+export class TemporalUnreachableError extends PawlError {
+  constructor(address: string, why: string, cause?: unknown) {
+    super(
+      'Temporal.Unreachable',
+      `Temporal at ${address} does not answer: ${why}. Start it (\`pawl dev\` does), or correct TEMPORAL_ADDRESS.`,
+      ExitCode.Unreachable,
+      cause,
+    );
+  }
+}
+
+export class NamespaceUnknownError extends PawlError {
+  constructor(address: string, namespace: string) {
+    super(
+      'Temporal.NamespaceUnknown',
+      `Temporal at ${address} has no namespace "${namespace}". Correct PAWL_NAMESPACE, or create it: ` +
+        `temporal operator namespace create --namespace ${namespace}`,
+      ExitCode.Unreachable,
+    );
+  }
+}
+
+/** The kinds of things that people name by id. */
+export type IdKind = 'run' | 'effect' | 'approval';
+
+const LIST_COMMANDS: Readonly<Record<IdKind, string>> = {
+  run: 'pawl list',
+  effect: 'pawl effects',
+  approval: 'pawl approvals',
+};
+const FAMILIES: Readonly<Record<IdKind, string>> = {
+  run: 'Run',
+  effect: 'Effect',
+  approval: 'Approval',
+};
+
+export class UnknownIdError extends PawlError {
+  constructor(kind: IdKind, id: string, tenant: string) {
+    super(
+      `${FAMILIES[kind]}.Unknown`,
+      `There is no ${kind} "${id}" (tenant "${tenant}"). \`${LIST_COMMANDS[kind]}\` shows what there is.`,
+    );
+  }
+}
+
+export class AmbiguousIdError extends PawlError {
+  readonly candidates: readonly string[];
+  constructor(kind: IdKind, id: string, candidates: readonly string[]) {
+    super(
+      'Id.Ambiguous',
+      `"${id}" could be ${candidates.join(', ')}. Write more of the ${kind}'s id.`,
+    );
+    this.candidates = candidates;
+  }
+}
+
+export class IdInvalidError extends PawlError {
+  constructor(kind: IdKind, id: string, form: string) {
+    super('Id.Invalid', `"${id}" does not name one ${kind}: write ${form}.`);
+  }
+}
+
+export class AgentUnknownError extends PawlError {
+  readonly known: readonly string[];
+  constructor(name: string, known: readonly string[], taskQueue: string) {
+    const advice =
+      known.length > 0
+        ? `Known agents: ${known.join(', ')}.`
+        : `No worker has offered an agent on task queue "${taskQueue}" yet: start one (\`pawl dev\`).`;
+    super('Agent.Unknown', `There is no agent "${name}". ${advice}`);
+    this.known = known;
+  }
+}
+
+export class AgentInputInvalidError extends PawlError {
+  constructor(agent: string, problems: readonly string[]) {
+    super(
+      'Agent.InputInvalid',
+      `The input does not match what agent "${agent}" takes: ${problems.join('; ')}. \`pawl tools ${agent}\` prints its schema.`,
+    );
+  }
+}
+
+export class StartKeyTakenError extends PawlError {
+  constructor(key: string, runKey: string, difference: string) {
+    super(
+      'Start.KeyTaken',
+      `The key "${key}" already started ${runKey} with another ${difference}. Use another key, or repeat the first start exactly.`,
+    );
+  }
+}
+
+/** The run's row is written; only its workflow could not be started. Nothing is lost. */
+export class RunNotStartedError extends PawlError {
+  readonly runKey: string;
+  constructor(runKey: string, why: string, cause?: unknown) {
+    super(
+      'Run.NotStarted',
+      `${runKey} is recorded, but its workflow could not be started: ${why}. \`pawl resume ${runKey}\` starts it.`,
+      ExitCode.Unreachable,
+      cause,
+    );
+    this.runKey = runKey;
+  }
+}
+
+export class HistoryMissingError extends PawlError {
+  constructor(runKey: string, address: string) {
+    super(
+      'Run.NoHistory',
+      `Temporal at ${address} has no history of ${runKey}: it was never started, or its retention is over.`,
+    );
+  }
+}
+
+export class RunFinishedError extends PawlError {
+  constructor(runKey: string, status: string, wish: string) {
+    super(
+      'Run.Finished',
+      `${runKey} has already ended (${status}): there is nothing left to ${wish}. See \`pawl show ${runKey}\`.`,
+    );
+  }
+}
+
+export class AlreadyDecidedError extends PawlError {
+  constructor(approval: string, by: string, decision: string, at: Date) {
+    const word = decision === 'approve' ? 'approved' : 'denied';
+    super(
+      'Approval.AlreadyDecided',
+      `${approval} was already ${word} by ${by} at ${at.toISOString()}: a decision is final. ` +
+        'To stop what has not been sent yet, use `pawl pause` or `pawl cancel`.',
+    );
+  }
+}
+
+export class ApprovalExpiredError extends PawlError {
+  constructor(approval: string, at: Date) {
+    super(
+      'Approval.Expired',
+      `${approval} expired at ${at.toISOString()}: nothing was sent under it. The model is told, and may ask again.`,
+    );
+  }
+}
+
+export class ApprovalObsoleteError extends PawlError {
+  constructor(approval: string, effect: string, status: string) {
+    super(
+      'Approval.Obsolete',
+      `${approval} is no longer needed: ${effect} is ${status}. See \`pawl why ${effect}\`.`,
+    );
+  }
+}
+
+export class ApprovalChangedError extends PawlError {
+  constructor(approval: string) {
+    super(
+      'Approval.Changed',
+      `${approval} is not what was shown to you (its binding differs). Look again: \`pawl approvals\`.`,
+    );
+  }
+}
+
+export class SelfApprovalError extends PawlError {
+  constructor(approval: string, requester: string) {
+    super(
+      'Approval.SelfApproval',
+      `${approval} was requested by "${requester}", and the approver may not be the requester. ` +
+        'Somebody else has to decide; with `--as NAME` say who you are.',
+    );
+  }
+}
+
+export class NotSettleableError extends PawlError {
+  constructor(effect: string, status: string) {
+    super(
+      'Effect.NotInDoubt',
+      `${effect} is ${status}, not in doubt: only a doubt or a conflict can be settled. See \`pawl why ${effect}\`.`,
+    );
+  }
+}
+
+export class SettlementPendingError extends PawlError {
+  constructor(effect: string, outcome: string, by: string, at: Date) {
+    super(
+      'Effect.SettlementPending',
+      `${effect} was already settled as ${outcome} by ${by} at ${at.toISOString()}; the engine has not taken it up yet. ` +
+        'A settlement cannot be taken back.',
+    );
+  }
+}
+
+/** An argument that cannot mean anything. */
+export class ArgumentInvalidError extends PawlError {
+  constructor(message: string) {
+    super('Argument.Invalid', message);
+  }
+}

@@ -1,0 +1,34 @@
+// The package entry `pawl/client`: PawlClient, its errors and the shapes that it returns.
+export { PawlClient } from './pawl-client.ts';
+export * from './errors.ts';
+export { RunStatus } from './run-views.ts';
+export type { ClientOptions } from './settings.ts';
+export type { AgentDescription, AgentView, ToolDescription } from './agents.ts';
+export type { ApprovalView, DecisionView } from './approval-views.ts';
+export type {
+  ControlAnswer,
+  ControlOptions,
+  PauseAnswer,
+  PauseOptions,
+  ResumeAnswer,
+  SteerAnswer,
+} from './control-run.ts';
+export type { DecidedApproval, DecisionOptions } from './decide-approval.ts';
+export type { EffectView } from './effect-views.ts';
+export type { EffectExplanation, EffectSibling, FactView, RequestView } from './explain-effect.ts';
+export type { HealthCheck, HealthReport } from './health.ts';
+export type { RunEvent } from './run-events.ts';
+export type {
+  CallView,
+  ListOptions,
+  MessageView,
+  RunDetails,
+  RunView,
+  ShowOptions,
+  TranscriptEntry,
+  TurnView,
+} from './run-views.ts';
+export type { SettleAnswer, SettlementView, SettleOptions } from './settle-effect.ts';
+export type { StartedRun, StartOptions } from './start-run.ts';
+export type { Wake } from './temporal.ts';
+export type { FinishedRun, WatchOptions } from './watch-run.ts';

@@ -1,0 +1,204 @@
+// PawlClient: what people and services ask of Pawl. It writes wishes as rows; only the engine changes an effect.
+import type { EffectStatus } from '../domain/rules/effect.ts';
+import { type AgentView, listAgents } from './agents.ts';
+import { type ApprovalView, listApprovals } from './approval-views.ts';
+import type { ClientContext } from './context.ts';
+import {
+  cancelRun,
+  type ControlAnswer,
+  type ControlOptions,
+  type PauseAnswer,
+  type PauseOptions,
+  pauseRun,
+  type ResumeAnswer,
+  resumeRun,
+  type SteerAnswer,
+  steerRun,
+} from './control-run.ts';
+import { openDatabase } from './database.ts';
+import { type DecidedApproval, type DecisionOptions, decideApproval } from './decide-approval.ts';
+import { type EffectView, listEffects } from './effect-views.ts';
+import { DatabaseNotMigratedError } from './errors.ts';
+import { type EffectExplanation, explainEffect } from './explain-effect.ts';
+import { diagnose, type HealthReport } from './health.ts';
+import { resolveRunKey } from './ids.ts';
+import type { RunEvent } from './run-events.ts';
+import {
+  type ListOptions,
+  listRuns,
+  type RunDetails,
+  type RunView,
+  type ShowOptions,
+  showRun,
+} from './run-views.ts';
+import { type ClientOptions, resolveSettings } from './settings.ts';
+import { settleEffect, type SettleAnswer, type SettleOptions } from './settle-effect.ts';
+import { type StartedRun, type StartOptions, startRun } from './start-run.ts';
+import { createTemporal } from './temporal.ts';
+import { awaitResult, type FinishedRun, type WatchOptions, watchRun } from './watch-run.ts';
+
+/** Ids may be shortened everywhere: a unique beginning or end of at least six letters; `latest` for a run. */
+export class PawlClient {
+  readonly #context: ClientContext;
+
+  private constructor(context: ClientContext) {
+    this.#context = context;
+  }
+
+  /** Opens a client without asking anything of the servers: for `doctor`. */
+  static open(options: ClientOptions = {}): PawlClient {
+    const settings = resolveSettings(options);
+    const { temporalAddress, namespace, tenant, taskQueue, requester } = settings;
+    return new PawlClient({
+      database: openDatabase(settings.databaseUrl),
+      temporal: createTemporal(temporalAddress, namespace),
+      tenant,
+      taskQueue,
+      requester,
+    });
+  }
+
+  /**
+   * Opens a client and checks that the database is there and migrated. Temporal is asked only when it is needed: reading
+   * works without it. Throws NotConfiguredError, DatabaseUnreachableError, DatabaseNotMigratedError.
+   */
+  static async connect(options: ClientOptions = {}): Promise<PawlClient> {
+    const client = PawlClient.open(options);
+    try {
+      await client.#checkSchema();
+      return client;
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
+  }
+
+  async #checkSchema(): Promise<void> {
+    const { database } = this.#context;
+    const [row] = await database.query<{ runs: string | null }>(
+      "select to_regclass('pawl.runs')::text as runs",
+    );
+    if (!row?.runs) throw new DatabaseNotMigratedError(database.address, 'pawl.runs is missing');
+  }
+
+  /**
+   * Starts a run of an agent that a worker offers. The row comes first: with a `key`, a start that was cut off in between
+   * is finished by repeating it. Throws AgentUnknownError, AgentInputInvalidError, StartKeyTakenError,
+   * RunNotStartedError, TemporalUnreachableError.
+   */
+  start(agentName: string, input: unknown, options?: StartOptions): Promise<StartedRun> {
+    return startRun(this.#context, agentName, input, options);
+  }
+
+  /** The latest runs, newest first. @default 20 of them */
+  list(options?: ListOptions): Promise<RunView[]> {
+    return listRuns(this.#context, options);
+  }
+
+  /** Everything about one run. Throws UnknownIdError, AmbiguousIdError. */
+  show(run: string, options?: ShowOptions): Promise<RunDetails> {
+    return showRun(this.#context, run, options);
+  }
+
+  /** The full run key of a short one, or of `latest`. Throws UnknownIdError, AmbiguousIdError. */
+  runKey(run: string): Promise<string> {
+    return resolveRunKey(this.#context, run);
+  }
+
+  /** Waits until the run has finished. Rejects with the signal's reason when it is aborted. */
+  result(run: string, options?: WatchOptions): Promise<FinishedRun> {
+    return awaitResult(this.#context, run, options);
+  }
+
+  /** Everything that has happened, then every change until the run has finished. */
+  watch(run: string, options?: WatchOptions): AsyncGenerator<RunEvent, void, undefined> {
+    return watchRun(this.#context, run, options);
+  }
+
+  /** Approvals that wait for a human, the oldest first. */
+  async approvals({ run }: { readonly run?: string | undefined } = {}): Promise<ApprovalView[]> {
+    const runKey = run === undefined ? undefined : await resolveRunKey(this.#context, run);
+    return listApprovals(this.#context, { runKey, isPending: true });
+  }
+
+  /**
+   * Approves: final, single use, bound to what was shown. Throws UnknownIdError, AlreadyDecidedError,
+   * ApprovalExpiredError, ApprovalObsoleteError, ApprovalChangedError, RunFinishedError, SelfApprovalError.
+   */
+  approve(approval: string, options?: DecisionOptions): Promise<DecidedApproval> {
+    return decideApproval(this.#context, approval, 'approve', options);
+  }
+
+  /** Denies; the model is told, with the reason. Throws as `approve` does. */
+  deny(approval: string, options?: DecisionOptions): Promise<DecidedApproval> {
+    return decideApproval(this.#context, approval, 'deny', options);
+  }
+
+  /** Stops sending at once and waits until nothing is on the wire. Throws RunFinishedError. */
+  pause(run: string, options?: PauseOptions): Promise<PauseAnswer> {
+    return pauseRun(this.#context, run, options);
+  }
+
+  /** Takes a paused or stuck run up again. Throws RunFinishedError. */
+  resume(run: string, options?: ControlOptions): Promise<ResumeAnswer> {
+    return resumeRun(this.#context, run, options);
+  }
+
+  /** Ends the run: what is not sent yet never is. Throws RunFinishedError. */
+  cancel(run: string, options?: ControlOptions): Promise<ControlAnswer> {
+    return cancelRun(this.#context, run, options);
+  }
+
+  /** Tells the model something before its next turn. Throws RunFinishedError. */
+  steer(run: string, text: string, options?: ControlOptions): Promise<SteerAnswer> {
+    return steerRun(this.#context, run, text, options);
+  }
+
+  /** Effects, of one run or of all. */
+  async effects(
+    options: {
+      readonly run?: string | undefined;
+      readonly status?: EffectStatus | undefined;
+      readonly limit?: number | undefined;
+    } = {},
+  ): Promise<EffectView[]> {
+    const { run, status, limit } = options;
+    const runKey = run === undefined ? undefined : await resolveRunKey(this.#context, run);
+    return listEffects(this.#context, { runKey, status, limit });
+  }
+
+  /** Effects that a human has to look at: in doubt, or with facts that contradict each other. */
+  doubts(): Promise<EffectView[]> {
+    return listEffects(this.#context, { isDoubt: true });
+  }
+
+  /** Settles a doubt or a conflict. Throws NotSettleableError, SettlementPendingError, UnknownIdError. */
+  settle(effect: string, options: SettleOptions): Promise<SettleAnswer> {
+    return settleEffect(this.#context, effect, options);
+  }
+
+  /** Everything that led to an effect. Throws UnknownIdError, AmbiguousIdError. */
+  why(effect: string): Promise<EffectExplanation> {
+    return explainEffect(this.#context, effect);
+  }
+
+  /** Agents and tools that workers offer, with the contract that was derived for each. */
+  tools(): Promise<AgentView[]> {
+    return listAgents(this.#context);
+  }
+
+  /** Checks everything that a run needs; problems are in the report, not thrown. */
+  doctor(): Promise<HealthReport> {
+    return diagnose(this.#context);
+  }
+
+  /** The history of a run's workflow as Temporal has it now: for `replay`. Throws TemporalUnreachableError. */
+  async history(run: string): Promise<{ readonly runKey: string; readonly history: unknown }> {
+    const runKey = await resolveRunKey(this.#context, run);
+    return { runKey, history: await this.#context.temporal.fetchHistory(runKey) };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#context.database.close(), this.#context.temporal.close()]);
+  }
+}

@@ -1,0 +1,306 @@
+// How runs are read: the one query that derives a run's status from its rows, and the details of one run.
+import { type EffectStatus, isSettled } from '../domain/rules/effect.ts';
+import { endOfRefusal, type RunResult } from '../domain/rules/run.ts';
+import type { Json } from '../domain/rules/json.ts';
+import { type ApprovalView, listApprovals, PENDING } from './approval-views.ts';
+import type { ClientContext } from './context.ts';
+import { type EffectView, listEffects } from './effect-views.ts';
+import { resolveRunKey } from './ids.ts';
+
+/** Derived from rows; a finished run has the kind of its result instead, such as `completed`. */
+export const RunStatus = {
+  Starting: 'starting',
+  Running: 'running',
+  WaitingApproval: 'waiting_approval',
+  InDoubt: 'in_doubt',
+  Paused: 'paused',
+  Cancelling: 'cancelling',
+  Stuck: 'stuck',
+  /** Finished, and nothing says how. */
+  Ended: 'ended',
+} as const;
+export type RunStatus = (typeof RunStatus)[keyof typeof RunStatus] | RunResult['kind'];
+
+/** One line of `pawl list`. */
+export interface RunView {
+  readonly runKey: string;
+  readonly agent: string;
+  readonly status: RunStatus;
+  readonly isFinished: boolean;
+  readonly turn: number;
+  /** Approvals that wait for a human now. */
+  readonly pendingApprovals: number;
+  /** Effects in doubt, and effects whose facts contradict each other. */
+  readonly doubts: number;
+  readonly requester: string;
+  readonly startKey: string | null;
+  readonly workflowId: string;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cachedInputTokens: number;
+  readonly costMicroUsd: number;
+  readonly result: RunResult | null;
+  readonly stuckCause: Json;
+  readonly pausedAt: Date | null;
+  readonly pausedBy: string | null;
+  readonly cancelledAt: Date | null;
+  readonly cancelledBy: string | null;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  readonly finishedAt: Date | null;
+}
+
+// In order of what a human must know first.
+const RUNS = `
+  select r.run_key as "runKey", r.agent,
+    case
+      when r.finished_at is not null then coalesce(r.result->>'kind', 'ended')
+      when c.cancelled_at is not null then 'cancelling'
+      when r.stuck_cause is not null then 'stuck'
+      when c.paused_at is not null then 'paused'
+      when e.open_doubts > 0 then 'in_doubt'
+      when a.pending > 0 then 'waiting_approval'
+      when r.agent_hash is null then 'starting'
+      else 'running'
+    end as status,
+    r.finished_at is not null as "isFinished", r.turn,
+    a.pending as "pendingApprovals", e.doubts, r.requester, r.start_key as "startKey",
+    r.workflow_id as "workflowId", r.input_tokens as "inputTokens", r.output_tokens as "outputTokens",
+    r.cached_input_tokens as "cachedInputTokens", r.cost_micro_usd as "costMicroUsd", r.result,
+    r.stuck_cause as "stuckCause", c.paused_at as "pausedAt", c.paused_by as "pausedBy",
+    c.cancelled_at as "cancelledAt", c.cancelled_by as "cancelledBy", r.created_at as "createdAt",
+    r.updated_at as "updatedAt", r.finished_at as "finishedAt"
+  from pawl.runs r
+  left join pawl.controls c on c.tenant = r.tenant and c.run_key = r.run_key
+  cross join lateral (
+    select count(*) as doubts, count(*) filter (where f.status = 'in_doubt') as open_doubts
+    from pawl.effects f
+    where f.tenant = r.tenant and f.run_key = r.run_key and (f.status = 'in_doubt' or f.has_conflict)
+  ) e
+  cross join lateral (
+    select count(*) as pending from pawl.approvals p
+    where p.tenant = r.tenant and p.run_key = r.run_key and r.finished_at is null and ${PENDING}
+  ) a`;
+
+export interface ListOptions {
+  /** @default 20 */
+  readonly limit?: number | undefined;
+  /** Only runs of this status. */
+  readonly status?: RunStatus | undefined;
+}
+
+/** The latest runs, newest first. */
+export function listRuns(
+  { database, tenant }: ClientContext,
+  { limit = 20, status }: ListOptions = {},
+): Promise<RunView[]> {
+  return database.query<RunView>(
+    `select * from (${RUNS} where r.tenant = $1) runs
+     where $2::text is null or status = $2
+     order by "createdAt" desc, "runKey" desc limit $3`,
+    [tenant, status ?? null, limit],
+  );
+}
+
+/** One run by its full key; undefined when there is none. */
+export async function findRun(
+  { database, tenant }: ClientContext,
+  runKey: string,
+): Promise<RunView | undefined> {
+  const rows = await database.query<RunView>(`${RUNS} where r.tenant = $1 and r.run_key = $2`, [
+    tenant,
+    runKey,
+  ]);
+  return rows[0];
+}
+
+/** One model call. */
+export interface TurnView {
+  readonly turn: number;
+  readonly generation: number;
+  readonly modelRequested: string;
+  readonly modelServed: string;
+  readonly stopReason: string;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cachedInputTokens: number;
+  readonly costMicroUsd: number;
+  /** False when no price is known for the model: the cost is then 0. */
+  readonly isPriced: boolean;
+  readonly requestId: string | null;
+  readonly attempt: number;
+  readonly durationMs: number;
+  readonly createdAt: Date;
+}
+
+/** One tool call as the model proposed it. */
+export interface CallView {
+  readonly turn: number;
+  readonly generation: number;
+  readonly call: string;
+  readonly tool: string;
+  readonly arguments: Json;
+  readonly verdict: 'permit' | 'approve' | 'forbid' | 'invalid';
+  readonly rule: string;
+  readonly message: string | null;
+  readonly summary: string;
+  /** Short id of the effect. */
+  readonly effect: string | null;
+  readonly approvalId: string | null;
+  /** How it ended; null while it is open. */
+  readonly ended: string | null;
+  readonly result: Json;
+  readonly endedAt: Date | null;
+}
+
+export interface MessageView {
+  readonly id: string;
+  readonly author: string;
+  readonly text: string;
+  readonly createdAt: Date;
+  /** The turn that showed it to the model; null while it waits. */
+  readonly consumedTurn: number | null;
+}
+
+export interface TranscriptEntry {
+  readonly seq: number;
+  readonly turn: number;
+  readonly role: string;
+  readonly source: string;
+  readonly hash: string;
+  /** Null when the body was erased. */
+  readonly parts: Json;
+}
+
+/** Everything about one run. */
+export interface RunDetails {
+  readonly run: RunView;
+  readonly input: Json;
+  readonly output: Json;
+  readonly turns: readonly TurnView[];
+  readonly calls: readonly CallView[];
+  readonly effects: readonly EffectView[];
+  /** With their decisions. */
+  readonly approvals: readonly ApprovalView[];
+  readonly messages: readonly MessageView[];
+  /** Only when asked for. */
+  readonly transcript?: readonly TranscriptEntry[];
+}
+
+export interface ShowOptions {
+  /** Also every message of the run. @default false */
+  readonly transcript?: boolean | undefined;
+}
+
+/** Everything about one run, by whatever names it. */
+export async function showRun(
+  context: ClientContext,
+  typed: string,
+  { transcript = false }: ShowOptions = {},
+): Promise<RunDetails> {
+  const runKey = await resolveRunKey(context, typed);
+  const [run, body, turns, calls, effects, approvals, messages] = await Promise.all([
+    findRun(context, runKey),
+    readBody(context, runKey),
+    listTurns(context, runKey),
+    listCalls(context, runKey),
+    listEffects(context, { runKey }),
+    listApprovals(context, { runKey }),
+    listMessages(context, runKey),
+  ]);
+  if (!run) throw new Error(`The run ${runKey} disappeared while it was read`);
+  const details = { run, ...body, turns, calls, effects, approvals, messages };
+  return transcript ? { ...details, transcript: await readTranscript(context, runKey) } : details;
+}
+
+/** Input and output: apart from the list, because they can be large. */
+export async function readBody(
+  { database, tenant }: ClientContext,
+  runKey: string,
+): Promise<{ input: Json; output: Json }> {
+  const [body] = await database.query<{ input: Json; output: Json }>(
+    'select input, output from pawl.runs where tenant = $1 and run_key = $2',
+    [tenant, runKey],
+  );
+  return body ?? { input: null, output: null };
+}
+
+export function listTurns(
+  { database, tenant }: ClientContext,
+  runKey: string,
+): Promise<TurnView[]> {
+  return database.query<TurnView>(
+    `select turn, generation, model_requested as "modelRequested", model_served as "modelServed",
+       stop_reason as "stopReason", input_tokens as "inputTokens", output_tokens as "outputTokens",
+       cached_input_tokens as "cachedInputTokens", cost_micro_usd as "costMicroUsd",
+       is_priced as "isPriced", request_id as "requestId", attempt, duration_ms as "durationMs",
+       created_at as "createdAt"
+     from pawl.model_steps where tenant = $1 and run_key = $2 order by turn, generation`,
+    [tenant, runKey],
+  );
+}
+
+export async function listCalls(
+  { database, tenant }: ClientContext,
+  runKey: string,
+): Promise<CallView[]> {
+  const rows = await database.query<CallView & EffectEnd>(
+    `select c.turn, c.generation, c.call, c.tool, c.arguments, c.verdict, c.rule, c.message, c.summary,
+       coalesce(e.short_id, c.effect_id) as effect, c.approval_id as "approvalId", c.ended, c.result,
+       c.ended_at as "endedAt", e.status as "effectStatus", e.code as "effectCode",
+       e.updated_at as "effectUpdatedAt"
+     from pawl.calls c
+     left join pawl.effects e on e.tenant = c.tenant and e.id = c.effect_id
+     where c.tenant = $1 and c.run_key = $2
+     order by c.turn, c.generation, length(c.call), c.call`,
+    [tenant, runKey],
+  );
+  return rows.map(withEffectEnd);
+}
+
+/** What the effect behind a call says of it; null for reads and refusals. */
+interface EffectEnd {
+  readonly effectStatus: EffectStatus | null;
+  readonly effectCode: string | null;
+  readonly effectUpdatedAt: Date | null;
+}
+
+/** A call that has an effect ends as the effect does. */
+function withEffectEnd(row: CallView & EffectEnd): CallView {
+  const { effectStatus, effectCode, effectUpdatedAt, ...call } = row;
+  if (effectStatus === null || !isSettled(effectStatus)) return call;
+  const ended = effectStatus === 'applied' ? 'applied' : endOfRefusal(effectCode ?? '');
+  return { ...call, ended, endedAt: effectUpdatedAt };
+}
+
+export function listMessages(
+  { database, tenant }: ClientContext,
+  runKey: string,
+): Promise<MessageView[]> {
+  return database.query<MessageView>(
+    `select id, author, text, created_at as "createdAt", consumed_turn as "consumedTurn"
+     from pawl.messages where tenant = $1 and run_key = $2 order by created_at, id`,
+    [tenant, runKey],
+  );
+}
+
+/** The messages of a run in order, a turn's when one is given. */
+export async function readTranscript(
+  { database, tenant }: ClientContext,
+  runKey: string,
+  turn?: number,
+): Promise<TranscriptEntry[]> {
+  const rows = await database.query<Omit<TranscriptEntry, 'parts'> & { parts: string | null }>(
+    `select t.seq, t.turn, t.role, t.source, t.hash, b.parts
+     from pawl.transcript t
+     left join pawl.transcript_bodies b
+       on b.tenant = t.tenant and b.run_key = t.run_key and b.seq = t.seq
+     where t.tenant = $1 and t.run_key = $2 and ($3::integer is null or t.turn = $3)
+     order by t.seq`,
+    [tenant, runKey, turn ?? null],
+  );
+  return rows.map((row) => ({
+    ...row,
+    parts: row.parts === null ? null : (JSON.parse(row.parts) as Json),
+  }));
+}

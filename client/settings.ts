@@ -1,0 +1,63 @@
+// Where the client finds its servers and who it speaks for: options, then environment, then defaults.
+import { userInfo } from 'node:os';
+import { DEFAULT_TENANT } from '../domain/rules/ids.ts';
+
+export interface ClientOptions {
+  /** `host:port` of Temporal. @default TEMPORAL_ADDRESS, else `localhost:7233` */
+  readonly temporalAddress?: string | undefined;
+  /** Temporal's namespace. @default PAWL_NAMESPACE, else `default` */
+  readonly namespace?: string | undefined;
+  /** `postgres://…` of the ledger. @default DATABASE_URL; there is no other default */
+  readonly databaseUrl?: string | undefined;
+  /** @default PAWL_TENANT, else `default` */
+  readonly tenant?: string | undefined;
+  /** The workers' task queue. @default PAWL_TASK_QUEUE, else `pawl` */
+  readonly taskQueue?: string | undefined;
+  /** Who starts runs and asks for things. @default the user of the operating system */
+  readonly requester?: string | undefined;
+}
+
+export interface ClientSettings {
+  readonly temporalAddress: string;
+  readonly namespace: string;
+  readonly databaseUrl: string | undefined;
+  readonly tenant: string;
+  readonly taskQueue: string;
+  readonly requester: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Fills the options up. An empty environment variable counts as not set. */
+export function resolveSettings(
+  options: ClientOptions = {},
+  env: Environment = process.env,
+): ClientSettings {
+  return {
+    temporalAddress: options.temporalAddress ?? (env['TEMPORAL_ADDRESS'] || 'localhost:7233'),
+    namespace: options.namespace ?? (env['PAWL_NAMESPACE'] || 'default'),
+    databaseUrl: options.databaseUrl ?? (env['DATABASE_URL'] || undefined),
+    tenant: options.tenant ?? (env['PAWL_TENANT'] || DEFAULT_TENANT),
+    taskQueue: options.taskQueue ?? (env['PAWL_TASK_QUEUE'] || 'pawl'),
+    requester: options.requester ?? osUser(env),
+  };
+}
+
+/** A database address as it may be printed: no password, no parameters. */
+export function toPrintableAddress(databaseUrl: string): string {
+  try {
+    const { hostname, port, pathname } = new URL(databaseUrl);
+    return `${decodeURIComponent(hostname) || 'localhost'}:${port || '5432'}${pathname}`;
+  } catch {
+    return 'an address that is not a URL';
+  }
+}
+
+function osUser(env: Environment): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A container may run under a user id without a name.
+    return env['USER'] || 'unknown';
+  }
+}

@@ -1,0 +1,147 @@
+// A human's word about a doubt: one row with the evidence. The engine turns it into a fact; nothing here changes an effect.
+import { ulid } from 'ulid';
+import type { Json } from '../domain/rules/json.ts';
+import type { ClientContext } from './context.ts';
+import { type EffectView, findEffect } from './effect-views.ts';
+import {
+  ArgumentInvalidError,
+  NotSettleableError,
+  SettlementPendingError,
+  UnknownIdError,
+} from './errors.ts';
+import { resolveId } from './ids.ts';
+import type { Wake } from './temporal.ts';
+
+export interface SettleOptions {
+  /** `applied`: the receiver did it. `not_applied`: it certainly did not and will not. */
+  readonly outcome: 'applied' | 'not_applied';
+  /** What the tool would have returned; only for `applied`. */
+  readonly output?: Json | undefined;
+  /** How you know: a receipt number, a ticket, a name at the receiver. */
+  readonly evidence: string;
+  /** @default the client's requester */
+  readonly by?: string | undefined;
+}
+
+export interface SettlementView {
+  readonly id: string;
+  readonly outcome: 'applied' | 'not_applied';
+  readonly output: Json;
+  readonly evidence: string;
+  readonly settledBy: string;
+  readonly settledAt: Date;
+  /** The engine has made a fact of it. */
+  readonly isTakenUp: boolean;
+}
+
+export interface SettleAnswer {
+  readonly effect: EffectView;
+  readonly settlement: SettlementView;
+  readonly wake: Wake;
+}
+
+/** Settles a doubt or a conflict. Repeating the same settlement only wakes the run again. */
+export async function settleEffect(
+  context: ClientContext,
+  typed: string,
+  options: SettleOptions,
+): Promise<SettleAnswer> {
+  checkOptions(options);
+  const shortId = await resolveId(context, 'effect', typed);
+  const effect = await findEffect(context, shortId);
+  if (!effect) throw new UnknownIdError('effect', typed, context.tenant);
+  if (effect.status !== 'in_doubt' && !effect.hasConflict) {
+    throw new NotSettleableError(effect.effect, effect.status);
+  }
+  const settlement = await insertSettlement(context, effect, options);
+  return { effect, settlement, wake: await wakeWaiter(context, effect, settlement) };
+}
+
+function checkOptions({ outcome, output, evidence }: SettleOptions): void {
+  if (evidence.trim() === '') {
+    throw new ArgumentInvalidError(
+      'A settlement needs evidence: how do you know? (a receipt, a ticket)',
+    );
+  }
+  if (outcome === 'not_applied' && output !== undefined) {
+    throw new ArgumentInvalidError('An effect that was not applied has no output.');
+  }
+}
+
+/** Under the lock of the effect's own settlements: two people who settle at once cannot contradict each other. */
+function insertSettlement(
+  context: ClientContext,
+  effect: EffectView,
+  { outcome, output, evidence, by = context.requester }: SettleOptions,
+): Promise<SettlementView> {
+  const { database, tenant } = context;
+  return database.transaction(async (query) => {
+    await query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [
+      `pawl.settlements ${tenant} ${effect.id}`,
+    ]);
+    const waiting = await query<SettlementView>(
+      `${SETTLEMENTS} where s.tenant = $1 and s.effect_id = $2 and ${NOT_TAKEN_UP}`,
+      [tenant, effect.id],
+    );
+    const [first] = waiting;
+    if (first?.outcome === outcome) return first;
+    if (first) {
+      throw new SettlementPendingError(
+        effect.effect,
+        first.outcome,
+        first.settledBy,
+        first.settledAt,
+      );
+    }
+    const id = `st_${ulid()}`;
+    await query(
+      `insert into pawl.settlements (tenant, effect_id, id, outcome, output, evidence, settled_by)
+       values ($1, $2, $3, $4, $5, $6, $7)`,
+      [tenant, effect.id, id, outcome, toColumn(output), evidence, by],
+    );
+    const [inserted] = await query<SettlementView>(
+      `${SETTLEMENTS} where s.tenant = $1 and s.effect_id = $2 and s.id = $3`,
+      [tenant, effect.id, id],
+    );
+    if (!inserted) throw new Error(`The settlement ${id} is not there after its insert`);
+    return inserted;
+  });
+}
+
+function toColumn(output: Json | undefined): string | null {
+  return output === undefined ? null : JSON.stringify(output);
+}
+
+const NOT_TAKEN_UP = `not exists (select 1 from pawl.effect_facts f
+  where f.tenant = s.tenant and f.effect_id = s.effect_id and f.data->>'settlement' = s.id)`;
+
+const SETTLEMENTS = `
+  select s.id, s.outcome, s.output, s.evidence, s.settled_by as "settledBy", s.settled_at as "settledAt",
+    not ${NOT_TAKEN_UP} as "isTakenUp"
+  from pawl.settlements s`;
+
+/** All settlements of one effect, oldest first. */
+export function listSettlements(
+  { database, tenant }: ClientContext,
+  effectId: string,
+): Promise<SettlementView[]> {
+  return database.query<SettlementView>(
+    `${SETTLEMENTS} where s.tenant = $1 and s.effect_id = $2 order by s.settled_at, s.id`,
+    [tenant, effectId],
+  );
+}
+
+function wakeWaiter(
+  context: ClientContext,
+  effect: EffectView,
+  settlement: SettlementView,
+): Promise<Wake> {
+  if (effect.workflowId === null) {
+    const message = 'no workflow waits for this effect';
+    return Promise.resolve({ kind: 'not-delivered', reason: 'no-waiter', message });
+  }
+  return context.temporal.wake(effect.workflowId, {
+    name: 'settled',
+    message: { v: 1, effect: effect.effect, settlement: settlement.id },
+  });
+}

@@ -1,0 +1,253 @@
+// The client's way to Temporal: connects when first needed, starts and wakes workflows, and says plainly when it cannot.
+import { createConnection } from 'node:net';
+import type { Client, Connection } from '@temporalio/client';
+import type {
+  AgentRunInput,
+  ControlMessage,
+  DecidedMessage,
+  SettledMessage,
+  SteeredMessage,
+} from '../workflows/messages.ts';
+import { HistoryMissingError, NamespaceUnknownError, TemporalUnreachableError } from './errors.ts';
+
+/** Whether a workflow was woken. The row that was written before is the authority either way. */
+export type Wake =
+  | { readonly kind: 'delivered' }
+  | {
+      readonly kind: 'not-delivered';
+      /** `no-waiter`: no workflow is recorded as waiting. */
+      readonly reason: 'workflow-ended' | 'temporal-unreachable' | 'no-waiter';
+      readonly message: string;
+    };
+
+/** A signal by the name of its definition in workflows/messages. */
+export type WakeSignal =
+  | { readonly name: 'decided'; readonly message: DecidedMessage }
+  | { readonly name: 'settled'; readonly message: SettledMessage }
+  | { readonly name: 'paused' | 'resumed'; readonly message: ControlMessage }
+  | { readonly name: 'steered'; readonly message: SteeredMessage };
+
+export interface RunStart {
+  readonly input: AgentRunInput;
+  readonly taskQueue: string;
+  /** One line for Temporal's UI. */
+  readonly summary: string;
+}
+
+/** What `doctor` asks of Temporal. */
+export interface TemporalHealth {
+  readonly serverVersion: string;
+  readonly workflowPollers: number;
+  readonly activityPollers: number;
+}
+
+export interface Temporal {
+  readonly address: string;
+  readonly namespace: string;
+  /** Throws TemporalUnreachableError or NamespaceUnknownError when no call would come through. */
+  ensureReachable(): Promise<void>;
+  /** False when a workflow with this run key is or was already there. */
+  startRun(start: RunStart): Promise<boolean>;
+  wake(workflowId: string, signal: WakeSignal): Promise<Wake>;
+  cancel(workflowId: string): Promise<Wake>;
+  /** The whole history as protobuf object. */
+  fetchHistory(workflowId: string): Promise<unknown>;
+  health(taskQueue: string): Promise<TemporalHealth>;
+  close(): Promise<void>;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const CALL_TIMEOUT_MS = 10_000;
+
+/** Nothing is connected before the first call, and the SDK is not even loaded: `pawl list` needs neither. */
+export function createTemporal(address: string, namespace: string): Temporal {
+  let opened: Promise<Opened> | undefined;
+  const connect = (): Promise<Opened> => {
+    opened ??= open(address, namespace);
+    // A failed try is not kept: the next call tries again.
+    opened.catch(() => (opened = undefined));
+    return opened;
+  };
+  const call = async <T>(work: (opened: Opened) => Promise<T>): Promise<T> => {
+    const connected = await connect();
+    try {
+      return await connected.client.withDeadline(Date.now() + CALL_TIMEOUT_MS, () =>
+        work(connected),
+      );
+    } catch (error) {
+      throw toTemporalError(error, address, namespace);
+    }
+  };
+  return {
+    address,
+    namespace,
+    ensureReachable: async () => {
+      await call(({ connection }) => connection.workflowService.describeNamespace({ namespace }));
+    },
+    startRun: (start) => call(({ client }) => startRun(client, start)),
+    wake: (workflowId, signal) =>
+      attempt(() => call(({ client }) => send(client, workflowId, signal))),
+    cancel: (workflowId) =>
+      attempt(() => call(({ client }) => client.workflow.getHandle(workflowId).cancel())),
+    fetchHistory: (workflowId) => call(({ client }) => fetchHistory(client, workflowId, address)),
+    health: (taskQueue) => call(({ connection }) => askHealth(connection, namespace, taskQueue)),
+    close: async () => {
+      const connected = await opened?.catch(() => undefined);
+      await connected?.connection.close();
+    },
+  };
+}
+
+interface Opened {
+  readonly connection: Connection;
+  readonly client: Client;
+}
+
+async function open(address: string, namespace: string): Promise<Opened> {
+  const temporal = await import('@temporalio/client');
+  const refusal = await findRefusal(address);
+  if (refusal) throw new TemporalUnreachableError(address, refusal);
+  try {
+    const connection = await temporal.Connection.connect({
+      address,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+    });
+    return { connection, client: new temporal.Client({ connection, namespace }) };
+  } catch (error) {
+    throw new TemporalUnreachableError(address, reasonOf(error), error);
+  }
+}
+
+const PROXIES = ['grpc_proxy', 'https_proxy', 'http_proxy'];
+
+/** gRPC tries a refused connection again until its deadline: a plain socket knows at once, and knows why. */
+function findRefusal(address: string): Promise<string | undefined> {
+  const [, host, port] = /^\[?([^/]+?)\]?:(\d+)$/.exec(address) ?? [];
+  const isProxied = PROXIES.some((name) => process.env[name]);
+  if (!host || !port || isProxied) return Promise.resolve(undefined);
+  return new Promise((resolve) => {
+    const socket = createConnection({ host, port: Number(port), timeout: CONNECT_TIMEOUT_MS });
+    const end = (refusal?: string): void => {
+      socket.destroy();
+      resolve(refusal);
+    };
+    socket.once('connect', () => end());
+    socket.once('timeout', () => end());
+    socket.once('error', (error: NodeJS.ErrnoException) => end(error.message || error.code));
+  });
+}
+
+async function startRun(client: Client, { input, taskQueue, summary }: RunStart): Promise<boolean> {
+  const { WorkflowType } = await import('../workflows/messages.ts');
+  try {
+    // No retry policy and no execution time-out: a run ends by its own rules only.
+    await client.workflow.start(WorkflowType.AgentRun, {
+      workflowId: input.runKey,
+      taskQueue,
+      args: [input],
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      workflowIdConflictPolicy: 'FAIL',
+      staticSummary: summary,
+    });
+    return true;
+  } catch (error) {
+    if (nameOf(error) === 'WorkflowExecutionAlreadyStartedError') return false;
+    throw error;
+  }
+}
+
+async function send(client: Client, workflowId: string, signal: WakeSignal): Promise<void> {
+  const messages = await import('../workflows/messages.ts');
+  await client.workflow.getHandle(workflowId).signal(messages[signal.name].name, signal.message);
+}
+
+async function fetchHistory(client: Client, workflowId: string, address: string): Promise<unknown> {
+  try {
+    return await client.workflow.getHandle(workflowId).fetchHistory();
+  } catch (error) {
+    const isMissing = grpcStatusOf(error) === NOT_FOUND && /workflow/i.test(reasonOf(error));
+    throw isMissing ? new HistoryMissingError(workflowId, address) : error;
+  }
+}
+
+async function askHealth(
+  connection: Connection,
+  namespace: string,
+  taskQueue: string,
+): Promise<TemporalHealth> {
+  const { workflowService } = connection;
+  const [system, workflows, activities] = await Promise.all([
+    workflowService.getSystemInfo({}),
+    workflowService.describeTaskQueue({
+      namespace,
+      taskQueue: { name: taskQueue },
+      taskQueueType: 1,
+    }),
+    workflowService.describeTaskQueue({
+      namespace,
+      taskQueue: { name: taskQueue },
+      taskQueueType: 2,
+    }),
+    workflowService.describeNamespace({ namespace }),
+  ]);
+  return {
+    serverVersion: system.serverVersion,
+    workflowPollers: workflows.pollers.length,
+    activityPollers: activities.pollers.length,
+  };
+}
+
+/** A row was written before every wake: what fails here is said, not thrown. */
+async function attempt(deliver: () => Promise<unknown>): Promise<Wake> {
+  try {
+    await deliver();
+    return { kind: 'delivered' };
+  } catch (error) {
+    if (nameOf(error) === 'WorkflowNotFoundError') {
+      const message = 'no such workflow is running (it has ended, or was never started)';
+      return { kind: 'not-delivered', reason: 'workflow-ended', message };
+    }
+    if (error instanceof TemporalUnreachableError || error instanceof NamespaceUnknownError) {
+      return { kind: 'not-delivered', reason: 'temporal-unreachable', message: error.message };
+    }
+    throw error;
+  }
+}
+
+const NOT_FOUND = 5;
+// gRPC: DEADLINE_EXCEEDED, UNAVAILABLE; CANCELLED comes when the channel is closed under a call.
+const UNREACHABLE_STATUS = new Set([1, 4, 14]);
+// gRPC: UNAUTHENTICATED, PERMISSION_DENIED.
+const REFUSED_STATUS = new Set([7, 16]);
+
+function toTemporalError(error: unknown, address: string, namespace: string): unknown {
+  if (nameOf(error) === 'NamespaceNotFoundError')
+    return new NamespaceUnknownError(address, namespace);
+  const status = grpcStatusOf(error);
+  const isNamespaceMissing = status === NOT_FOUND && /namespace/i.test(reasonOf(error));
+  if (isNamespaceMissing) return new NamespaceUnknownError(address, namespace);
+  if (status === undefined) return error;
+  if (UNREACHABLE_STATUS.has(status) || REFUSED_STATUS.has(status)) {
+    return new TemporalUnreachableError(address, reasonOf(error), error);
+  }
+  return error;
+}
+
+/** The status stands on the gRPC error, which the SDK wraps once or not at all. */
+function grpcStatusOf(error: unknown): number | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  if ('code' in error && typeof error.code === 'number') return error.code;
+  return 'cause' in error ? grpcStatusOf(error.cause) : undefined;
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.cause instanceof Error && grpcStatusOf(error.cause) !== undefined) {
+    return reasonOf(error.cause);
+  }
+  return error.message;
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : '';
+}
