@@ -1,0 +1,16 @@
+// Property tests with a seed that can be repeated: from PAWL_TEST_SEED, or drawn and printed in the failure.
+import { randomInt } from 'node:crypto';
+import fc from 'fast-check';
+
+const seed = Number(process.env['PAWL_TEST_SEED'] ?? randomInt(2 ** 31 - 1));
+
+/** Checks a property on `numRuns` random cases; the failure says how to repeat it. */
+export function checkProperty<T>(property: fc.IRawProperty<T>, numRuns = 1_000): void {
+  try {
+    fc.assert(property as fc.IProperty<T>, { seed, numRuns });
+  } catch (error) {
+    if (error instanceof Error)
+      error.message = `PAWL_TEST_SEED=${seed} repeats this.\n${error.message}`;
+    throw error;
+  }
+}
