@@ -1,8 +1,13 @@
 // Time-outs and retries of every activity, each said explicitly: Temporal's defaults are never relied on.
+import type { RetryPolicy } from '@temporalio/common';
 import type { ActivityOptions } from '@temporalio/workflow';
 import type { CallState, Step } from '../domain/rules/run.ts';
 
-type Policy = ActivityOptions & Required<Pick<ActivityOptions, 'startToCloseTimeout' | 'retry'>>;
+/** Options with everything said that Temporal would otherwise fill in; `runActivity` takes no others. */
+export type ExplicitOptions = ActivityOptions &
+  Required<Pick<ActivityOptions, 'startToCloseTimeout'>> & {
+    readonly retry: RetryPolicy & Required<Pick<RetryPolicy, 'maximumAttempts'>>;
+  };
 
 /** A dead worker is noticed after this; the effect's lease, not this, decides what may be concluded. */
 const HEARTBEAT_TIMEOUT = '5s';
@@ -10,7 +15,7 @@ const HEARTBEAT_TIMEOUT = '5s';
 const LEDGER_MARGIN_MS = 10_000;
 
 /** Statements on the ledger: short, repeatable, tried until the database is back. */
-export const ledgerOptions: Policy = {
+export const ledgerOptions: ExplicitOptions = {
   startToCloseTimeout: '30s',
   retry: {
     initialInterval: '500ms',
@@ -21,7 +26,7 @@ export const ledgerOptions: Policy = {
 };
 
 /** The model: hopeless failures are not retryable by their type; all others wait for the provider to come back. */
-export const modelOptions: Policy = {
+export const modelOptions: ExplicitOptions = {
   startToCloseTimeout: '10m',
   heartbeatTimeout: HEARTBEAT_TIMEOUT,
   retry: {
@@ -33,13 +38,13 @@ export const modelOptions: Policy = {
 };
 
 /** One sweep; the schedule brings the next one, so a failed sweep is not repeated. */
-export const reconcileOptions: Policy = {
+export const reconcileOptions: ExplicitOptions = {
   startToCloseTimeout: '2m',
   retry: { maximumAttempts: 1 },
 };
 
 /** Tools: Temporal counts dispatches here, the ledger counts sends and ends them at the tool's own limit. */
-export function toolOptions(timeoutMs: number, summary?: string): Policy {
+export function toolOptions(timeoutMs: number, summary?: string): ExplicitOptions {
   return {
     startToCloseTimeout: timeoutMs + LEDGER_MARGIN_MS,
     heartbeatTimeout: HEARTBEAT_TIMEOUT,

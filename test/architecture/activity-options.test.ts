@@ -12,15 +12,7 @@ const named = {
   toolOptions: options.toolOptions(30_000),
 };
 
-/** The options argument of every call in workflows/ that makes or schedules activities. */
-function optionsInUse(text: string): string[] {
-  const proxies = text.matchAll(/\bproxy(?:Local)?Activities<[^;]*?>\(\s*([^;]*?)\s*,?\s*\);/g);
-  const calls = text.matchAll(/\bschedule(?:Local)?Activity(?:<[^>]*>)?\(\s*([^;]*?)\s*,?\s*\);/g);
-  return [
-    ...[...proxies].map(([, argument = '']) => argument),
-    ...[...calls].map(([, list = '']) => /\],\s*([^]*)$/.exec(list)?.[1] ?? list),
-  ];
-}
+const CALL = /\b(?:proxy|schedule)(?:Local)?Activit(?:y|ies)[<(]/g;
 
 describe('activity options', () => {
   guarantee.each('S0-03', Object.entries(named))(
@@ -41,28 +33,20 @@ describe('activity options', () => {
 
   guarantee(
     'S0-03',
-    'every call of an activity in workflows/ → with options from that file',
+    'every activity of workflows/ → goes through runActivity, which takes explicit options only',
     () => {
-      const used = workflows.flatMap(({ text }) => optionsInUse(text));
-      const calls = workflows.flatMap(
-        ({ text }) => text.match(/\b(?:proxy|schedule)(?:Local)?Activit(?:y|ies)[<(]/g) ?? [],
+      const callers = workflows.flatMap(({ path, text }) =>
+        [...text.matchAll(CALL)].map(() => path),
       );
-      // A call whose options this test cannot read is a finding too.
-      expect(used).toHaveLength(calls.length);
-      expect(used.length).toBeGreaterThan(3);
-      const sources = [...Object.keys(named), 'toolOptions\\(.*\\)'].join('|');
-      // `options` is a local: it must have been made by toolOptions.
-      const isKnown = (use: string): boolean =>
-        new RegExp(`^(${sources})$`, 's').test(use) ||
-        workflows.some(({ text }) => text.includes(`const ${use} = toolOptions(`));
-      expect(used.filter((use) => !isKnown(use))).toEqual([]);
+      expect(callers).toEqual(['workflows/run-activity.ts']);
     },
   );
 
-  it('a call without options, or with options of its own → seen', () => {
-    expect(optionsInUse("scheduleActivity('x', [1]);")).toEqual(["'x', [1]"]);
-    expect(optionsInUse("proxyActivities<A>({ startToCloseTimeout: '1s' });")).toEqual([
-      "{ startToCloseTimeout: '1s' }",
-    ]);
+  it('options without a time-out or without a bound on attempts → refused by the compiler', () => {
+    // @ts-expect-error no time-out
+    const noTimeout: options.ExplicitOptions = { retry: { maximumAttempts: 1 } };
+    // @ts-expect-error Temporal's default: no bound
+    const noBound: options.ExplicitOptions = { startToCloseTimeout: '1s', retry: {} };
+    expect([noTimeout, noBound]).toHaveLength(2);
   });
 });

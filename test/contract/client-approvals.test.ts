@@ -1,3 +1,4 @@
+// Approvals through the client, on a real PostgreSQL: what is asked, who may answer, and what a decision is bound to.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { approvalBinding } from '../../activities/ledger/approval-standing.ts';
 import { PawlClient } from '../../client/index.ts';

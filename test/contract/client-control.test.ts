@@ -1,3 +1,4 @@
+// Pause, resume, cancel and steer through the client: the rows they write and what they say of the wire.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client, Connection } from '@temporalio/client';
 import { PawlClient } from '../../client/index.ts';

@@ -1,3 +1,4 @@
+// Effects, doubts, settlements and `why` through the client, read from real rows.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { foldSettlements } from '../../activities/ledger/settlements.ts';
 import { readEffect } from '../../activities/ledger/append-facts.ts';

@@ -1,3 +1,4 @@
+// Runs through the client: the status that is derived from rows, details, and watching.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { PawlClient, type RunEvent } from '../../client/index.ts';
 import {

@@ -1,3 +1,4 @@
+// What the client says when a server is missing, not migrated or out of reach.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { runCli } from '../../client/cli/program.ts';
 import { PawlClient } from '../../client/index.ts';

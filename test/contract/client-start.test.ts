@@ -1,3 +1,4 @@
+// Starting runs through the client: the rows first, the workflow after, and the same key twice.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client, Connection } from '@temporalio/client';
 import { PawlClient } from '../../client/index.ts';

@@ -1,3 +1,4 @@
+// How the command line reads its arguments and inputs.
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// How `watch` tells what has changed between two looks.
 import { describe, expect, it } from '@jest/globals';
 import { createPaint } from '../../client/cli/cli-io.ts';
 import { formatEvent } from '../../client/cli/format/event-format.ts';

@@ -1,3 +1,4 @@
+// How the command line prints: tables, colours, times and amounts.
 import { describe, expect, it } from '@jest/globals';
 import { createPaint, hasColour } from '../../client/cli/cli-io.ts';
 import { toSafeLine, toSafeText } from '../../client/cli/format/safe-text.ts';

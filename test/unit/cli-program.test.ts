@@ -1,3 +1,4 @@
+// The command line as a whole: help, exit codes and errors, with a client that is not real.
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
