@@ -38,6 +38,6 @@ export default {
   projects: [
     ...pure.map((name) => project(name)),
     ...onServers.map((name) => project(name, servers)),
-    { ...project('examples'), testMatch: ['<rootDir>/examples/**/*.test.ts'] },
+    { ...project('examples', servers), testMatch: ['<rootDir>/examples/**/*.test.ts'] },
   ],
 };

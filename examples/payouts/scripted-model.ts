@@ -12,7 +12,7 @@ const BATCH = 3;
 
 /** One answer: list, then pay three rows at a time, then notify, then report. */
 export function script(request: NeutralRequest): ModelReply {
-  const calls = callsSoFar(request);
+  const calls = toolResults(request);
   const listed = calls.find(({ name }) => name === 'list_invoices');
   if (!listed) {
     return {
@@ -20,7 +20,7 @@ export function script(request: NeutralRequest): ModelReply {
       toolCalls: [{ name: 'list_invoices', arguments: { file: fileOf(request) } }],
     };
   }
-  const rows = (JSON.parse(listed.result) as { invoices: Row[] }).invoices;
+  const rows = (JSON.parse(listed.text) as { invoices: Row[] }).invoices;
   const payments = calls.filter(({ name }) => name === 'pay_invoice');
   const next = rows.slice(payments.length, payments.length + BATCH);
   if (next.length > 0) {
@@ -39,30 +39,13 @@ export function script(request: NeutralRequest): ModelReply {
   return { text: JSON.stringify(report) };
 }
 
-interface Call {
-  name: string;
-  result: string;
-  isError: boolean;
-}
-
-function callsSoFar(request: NeutralRequest): Call[] {
-  const results = new Map(toolResults(request).map((result) => [result.toolCallId, result]));
-  return request.messages
-    .flatMap(({ parts }) => parts)
-    .flatMap((part) => {
-      if (part.kind !== 'toolCall') return [];
-      const result = results.get(part.id);
-      return [{ name: part.name, result: result?.text ?? '', isError: result?.isError ?? true }];
-    });
-}
-
-function reportOn(rows: readonly Row[], payments: readonly Call[]) {
+function reportOn(rows: readonly Row[], payments: ReturnType<typeof toolResults>) {
   const paid = new Set<string>();
   const skipped = new Map<string, string>();
   rows.forEach(({ invoice }, index) => {
     const payment = payments[index];
     if (payment && !payment.isError) paid.add(invoice);
-    else skipped.set(invoice, payment?.result ?? 'not tried');
+    else skipped.set(invoice, payment?.text ?? 'not tried');
   });
   return {
     paid: [...paid],

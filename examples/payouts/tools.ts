@@ -4,9 +4,6 @@ import { parse } from 'csv-parse/sync';
 import { absent, defineTool, found, httpEffect, unclear } from 'pawl';
 import { z } from 'zod';
 
-const bankUrl = process.env['BANK_URL'] ?? 'http://127.0.0.1:8801';
-const mailboxUrl = process.env['MAILBOX_URL'] ?? 'http://127.0.0.1:8802';
-
 const invoiceRow = z.object({
   invoice: z.string(),
   payee: z.string(),
@@ -42,48 +39,52 @@ function toMinor(amount: string): number {
   return Number(amount.replace('.', ''));
 }
 
-export const payInvoice = defineTool({
-  name: 'pay_invoice',
-  description: 'Pays one invoice by bank transfer.',
-  input: payment,
-  output: transfer,
-  effect: {
-    key: { retention: '24h' },
-    identity: ({ invoice }) => ['invoice', invoice],
-    amount: ({ amount, currency }) => ({ minor: toMinor(amount), currency }),
-    probe: async ({ invoice }, ctx) => {
-      const answer = await ctx.read(
-        `${bankUrl}/transfers?reference=${encodeURIComponent(invoice)}`,
-      );
-      if (!answer.ok) return unclear(`the bank's look-up answers ${answer.status}`);
-      const { transfers } = z.object({ transfers: z.array(transfer) }).parse(await answer.json());
-      return transfers[0] ? found(transfers[0]) : absent();
+/** Keyed, with a probe: the bank honours a key for a day and can be asked by invoice afterwards. */
+export const payInvoice = (bankUrl: string) =>
+  defineTool({
+    name: 'pay_invoice',
+    description: 'Pays one invoice by bank transfer.',
+    input: payment,
+    output: transfer,
+    effect: {
+      key: { retention: '24h' },
+      identity: ({ invoice }) => ['invoice', invoice],
+      amount: ({ amount, currency }) => ({ minor: toMinor(amount), currency }),
+      probe: async ({ invoice }, ctx) => {
+        const answer = await ctx.read(
+          `${bankUrl}/transfers?reference=${encodeURIComponent(invoice)}`,
+        );
+        if (!answer.ok) return unclear(`the bank's look-up answers ${answer.status}`);
+        const [first] = z.array(transfer).parse(await answer.json());
+        return first ? found(first) : absent();
+      },
     },
-  },
-  timeout: '10s',
-  retry: { maximumAttempts: 6 },
-  run: httpEffect({
-    request: ({ invoice, payee, amount, currency }) => ({
-      url: `${bankUrl}/transfers`,
-      body: { reference: invoice, payee, amountMinor: toMinor(amount), currency },
+    timeout: '10s',
+    retry: { maximumAttempts: 6 },
+    run: httpEffect({
+      request: ({ invoice, payee, amount, currency }) => ({
+        url: `${bankUrl}/transfers`,
+        body: { reference: invoice, payee, amountMinor: toMinor(amount), currency },
+      }),
+      response: (body) => transfer.parse(body),
     }),
-    response: (body) => transfer.parse(body),
-  }),
-});
+  });
 
-export const notify = defineTool({
-  name: 'notify',
-  description:
-    'Sends one message to the accounting team. There is no way to take it back or to ask for it later.',
-  input: z.object({ subject: z.string(), text: z.string() }),
-  output: z.object({ messageId: z.string() }),
-  effect: 'once',
-  timeout: '5s',
-  run: httpEffect({
-    request: ({ subject, text }) => ({
-      url: `${mailboxUrl}/messages`,
-      body: { to: 'accounting@example.com', subject, text },
+/** Once: the mailbox honours no key and cannot be asked. */
+export const notify = (mailboxUrl: string) =>
+  defineTool({
+    name: 'notify',
+    description:
+      'Sends one message to the accounting team. There is no way to take it back or to ask for it later.',
+    input: z.object({ subject: z.string(), text: z.string() }),
+    output: z.object({ messageId: z.string() }),
+    effect: 'once',
+    timeout: '5s',
+    run: httpEffect({
+      request: ({ subject, text }) => ({
+        url: `${mailboxUrl}/messages`,
+        body: { to: 'accounting@example.com', subject, text },
+      }),
+      response: (body) => z.object({ messageId: z.string() }).parse(body),
     }),
-    response: (body) => z.object({ messageId: z.string() }).parse(body),
-  }),
-});
+  });
