@@ -4,7 +4,7 @@ import type { RunResult } from '../../domain/rules/run.ts';
 import type { Part } from '../../domain/rules/transcript.ts';
 import { appendFacts } from '../ledger/append-facts.ts';
 import type { Transaction } from '../ledger/database.ts';
-import { parseJson, textOf } from './model-step.ts';
+import { parseJson, textOf } from './final-answer.ts';
 import type { RunDeps } from './run-deps.ts';
 
 export interface CloseInput {

@@ -1,33 +1,18 @@
 // The model activity: one call to the model a turn, and one transaction at its end that stores all that follows from it.
 import { Context } from '@temporalio/activity';
-import type { EffectAddress } from '../../domain/rules/ids.ts';
 import type { Json } from '../../domain/rules/json.ts';
-import type { FinalAnswer, ModelStepResult, ProposedCall } from '../../domain/rules/run.ts';
-import type {
-  Message,
-  ModelAnswer,
-  ModelRequest,
-  Part,
-  ToolCallPart,
-} from '../../domain/rules/transcript.ts';
+import type { ModelStepResult, ProposedCall } from '../../domain/rules/run.ts';
+import type { Message, ModelRequest, ToolCallPart } from '../../domain/rules/transcript.ts';
 import { fingerprint } from '../effects/fingerprint.ts';
-import { readTranscript, type TranscriptEntry } from '../transcripts/transcript.ts';
+import { readTranscript } from '../transcripts/transcript.ts';
 import type { AgentDescription, RegisteredAgent } from './agent-registry.ts';
 import { callModel, type ModelCall } from './call-model.ts';
-import { toolResults } from './previous-calls.ts';
+import { judgeFinal } from './final-answer.ts';
+import { type FreshEntries, newEntries } from './fresh-entries.ts';
+import type { ModelStepInput } from './model-step-input.ts';
 import { proposeCall } from './propose-call.ts';
 import type { RunDeps } from './run-deps.ts';
 import { storeModelStep } from './store-model-step.ts';
-
-export interface ModelStepInput {
-  readonly v: 1;
-  /** The turn is in here; `call` is the call's position in the answer. */
-  readonly address: Omit<EffectAddress, 'call'>;
-  readonly runKey: string;
-  readonly agent: string;
-  /** Hash of the pinned description. */
-  readonly agentHash: string;
-}
 
 /** Calls the model, unless this turn's answer is stored already: a retry or a reset makes no wire request. */
 export async function modelStep(deps: RunDeps, input: ModelStepInput): Promise<ModelStepResult> {
@@ -81,53 +66,6 @@ async function readRunState(deps: RunDeps, { address, runKey }: ModelStepInput):
     [address.tenant, runKey],
   );
   return row ?? { paused: false, cancelled: false, requester: 'unknown' };
-}
-
-/** What the transcript does not hold yet: last turn's results, steering messages, a complaint about the answer. */
-export interface FreshEntries {
-  readonly entries: readonly TranscriptEntry[];
-  readonly messageIds: readonly string[];
-}
-
-async function newEntries(deps: RunDeps, input: ModelStepInput): Promise<FreshEntries> {
-  const { tenant, turn, generation } = input.address;
-  return deps.database.transaction(
-    async (tx) => {
-      const results = await toolResults(tx, {
-        tenant,
-        runKey: input.runKey,
-        turn: turn - 1,
-        generation,
-      });
-      const { rows: messages } = await tx.query<{ id: string; text: string; author: string }>(
-        `select id, text, author from pawl.messages
-         where tenant = $1 and run_key = $2 and consumed_turn is null order by created_at, id`,
-        [tenant, input.runKey],
-      );
-      const { rows: previous } = await tx.query<{ result: ModelStepResult }>(
-        `select result from pawl.model_steps
-         where tenant = $1 and run_key = $2 and turn = $3 and generation = $4`,
-        [tenant, input.runKey, turn - 1, generation],
-      );
-      const complaint = complaintAbout(previous[0]?.result);
-      const steering = messages.map(({ text, author }) => userEntry(`steer:${author}`, text));
-      return {
-        entries: [...results, ...complaint, ...steering],
-        messageIds: messages.map(({ id }) => id),
-      };
-    },
-    { durable: false },
-  );
-}
-
-function complaintAbout(previous: ModelStepResult | undefined): readonly TranscriptEntry[] {
-  if (previous?.kind !== 'answered' || !previous.final || previous.final.isValid) return [];
-  const text = `Your answer does not match the required output: ${previous.final.problem ?? ''}. Answer again.`;
-  return [userEntry('pawl', text)];
-}
-
-function userEntry(source: string, text: string): TranscriptEntry {
-  return { role: 'user', source, parts: [{ kind: 'text', text }] };
 }
 
 function requireAgent(deps: RunDeps, name: string): RegisteredAgent {
@@ -204,35 +142,4 @@ async function store(
 /** Equal for equal calls: 16 letters are enough to notice a loop. */
 function answerFingerprint(parts: readonly ToolCallPart[]): string {
   return fingerprint(parts.map((part): Json => [part.name, part.arguments])).slice(0, 16);
-}
-
-function judgeFinal(registered: RegisteredAgent, answer: ModelAnswer): FinalAnswer {
-  const { output } = registered.agent;
-  if (answer.stopReason === 'max-tokens') {
-    return { isValid: false, problem: 'the answer was cut off at the output limit' };
-  }
-  if (!output) return { isValid: true };
-  const parsed = parseJson(textOf(answer.parts));
-  if (parsed === undefined) return { isValid: false, problem: 'the answer is not JSON' };
-  const checked = output.safeParse(parsed);
-  if (checked.success) return { isValid: true };
-  const issues = checked.error.issues.map(
-    ({ path, message }) => `${path.join('.') || 'output'}: ${message}`,
-  );
-  return { isValid: false, problem: issues.join('; ').slice(0, 500) };
-}
-
-/** The text of an answer; models like to fence JSON, so one fence around all of it is taken off. */
-export function textOf(parts: readonly Part[]): string {
-  const text = parts.flatMap((part) => (part.kind === 'text' ? [part.text] : [])).join('');
-  return /^\s*```(?:json)?\n([\s\S]*?)\n```\s*$/.exec(text)?.[1] ?? text;
-}
-
-/** The JSON value in a text; undefined when it is none. */
-export function parseJson(text: string): Json | undefined {
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    return undefined;
-  }
 }

@@ -6,7 +6,8 @@ import { appendTranscript } from '../transcripts/transcript.ts';
 import type { RegisteredAgent } from './agent-registry.ts';
 import { insertApproval } from './approvals.ts';
 import type { ModelCall } from './call-model.ts';
-import type { FreshEntries, ModelStepInput } from './model-step.ts';
+import type { FreshEntries } from './fresh-entries.ts';
+import type { ModelStepInput } from './model-step-input.ts';
 import type { Proposal } from './propose-call.ts';
 import type { RunDeps } from './run-deps.ts';
 

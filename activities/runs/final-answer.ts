@@ -1,0 +1,39 @@
+// The last answer of a run: read as JSON where the agent has an output schema, and judged against it.
+import type { Json } from '../../domain/rules/json.ts';
+import type { FinalAnswer } from '../../domain/rules/run.ts';
+import type { ModelAnswer, Part } from '../../domain/rules/transcript.ts';
+import type { RegisteredAgent } from './agent-registry.ts';
+
+/** Does the last answer match the agent's output schema? A cut answer never does. */
+export function judgeFinal(
+  { agent: { output } }: RegisteredAgent,
+  answer: ModelAnswer,
+): FinalAnswer {
+  if (answer.stopReason === 'max-tokens') {
+    return { isValid: false, problem: 'the answer was cut off at the output limit' };
+  }
+  if (!output) return { isValid: true };
+  const parsed = parseJson(textOf(answer.parts));
+  if (parsed === undefined) return { isValid: false, problem: 'the answer is not JSON' };
+  const checked = output.safeParse(parsed);
+  if (checked.success) return { isValid: true };
+  const issues = checked.error.issues.map(
+    ({ path, message }) => `${path.join('.') || 'output'}: ${message}`,
+  );
+  return { isValid: false, problem: issues.join('; ').slice(0, 500) };
+}
+
+/** The text of an answer; models like to fence JSON, so one fence around all of it is taken off. */
+export function textOf(parts: readonly Part[]): string {
+  const text = parts.flatMap((part) => (part.kind === 'text' ? [part.text] : [])).join('');
+  return /^\s*```(?:json)?\n([\s\S]*?)\n```\s*$/.exec(text)?.[1] ?? text;
+}
+
+/** The JSON value in a text; undefined when it is none. */
+export function parseJson(text: string): Json | undefined {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return undefined;
+  }
+}

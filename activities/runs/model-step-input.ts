@@ -1,0 +1,12 @@
+// The argument of the model activity; a shape only.
+import type { EffectAddress } from '../../domain/rules/ids.ts';
+
+export interface ModelStepInput {
+  readonly v: 1;
+  /** The turn is in here; `call` is the call's position in the answer. */
+  readonly address: Omit<EffectAddress, 'call'>;
+  readonly runKey: string;
+  readonly agent: string;
+  /** Hash of the pinned description. */
+  readonly agentHash: string;
+}
