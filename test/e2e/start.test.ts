@@ -1,0 +1,103 @@
+// `npm start -- --yes` as a new user runs it: judged by its exit code and by the bank's own log, not by what it prints.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { readReceipts } from '../../devstack/receivers/index.ts';
+import { runtimeArguments } from '../../devstack/runtime-arguments.ts';
+import { until } from '../../testing/until.ts';
+import { guarantee } from '../guarantee.ts';
+
+const MAIN = new URL('../../devstack/demo/main.ts', import.meta.url).pathname;
+const TIMEOUT_MS = 180_000;
+const PAID = ['1001', '1002', '1003', '1004', '1005', '1006', '1009', '1010'];
+
+let dataDir: string;
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'pawl-start-'));
+});
+afterAll(() => rm(dataDir, { recursive: true, force: true }));
+
+interface Started {
+  readonly pid: number;
+  readonly exit: Promise<number | null>;
+  output(): string;
+}
+
+function start(): Started {
+  // Servers of its own: what the test run has in its environment is not for the new user.
+  const { TEMPORAL_ADDRESS: _t, DATABASE_URL: _d, ...env } = process.env;
+  const child = spawn(process.execPath, [...runtimeArguments(MAIN), MAIN, '--yes'], {
+    env: { ...env, PAWL_DATA_DIR: dataDir, NODE_OPTIONS: '' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString('utf8')));
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString('utf8')));
+  const exit = once(child, 'exit').then(([code]: unknown[]) => code as number | null);
+  return { pid: child.pid ?? 0, exit, output: () => output };
+}
+
+const bankLog = (): ReturnType<typeof readReceipts> =>
+  readReceipts(join(dataDir, 'payouts', 'bank-receipts.jsonl'));
+
+function expectEachPaidOnce(): void {
+  const references = bankLog().receipts.map(({ reference }) => reference);
+  expect(references.sort()).toEqual(PAID.map((number) => `INV-${number}`));
+}
+
+describe('npm start', () => {
+  guarantee(
+    ['F-01', 'S2-07'],
+    'the worker is killed after the bank has committed → two sends of the same bytes, one receipt, exit 0',
+    async () => {
+      const demo = start();
+      expect({ code: await demo.exit, output: demo.output() }).toMatchObject({ code: 0 });
+      expect(demo.output()).toContain('is killed with SIGKILL');
+      expectEachPaidOnce();
+      const sends = bankLog().requests.filter(
+        ({ method, body }) => method === 'POST' && body.includes('"INV-1002"'),
+      );
+      expect(sends).toHaveLength(2);
+      expect(sends[0]?.idempotencyKey).toMatch(/^[0-9a-f-]{36}$/);
+      expect(sends[1]?.idempotencyKey).toBe(sends[0]?.idempotencyKey);
+      expect(sends[1]?.body).toBe(sends[0]?.body);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'the whole start is killed in the middle → the next one takes the same run up and pays what is left',
+    async () => {
+      const first = start();
+      await until(() => first.output().includes('takes over'), { timeoutMs: TIMEOUT_MS });
+      process.kill(first.pid, 'SIGKILL');
+      await first.exit;
+      const runKey = /run_[0-9A-Z]{26}/.exec(first.output())?.[0];
+      const second = start();
+      expect({ code: await second.exit, output: second.output() }).toMatchObject({ code: 0 });
+      expect(second.output()).toContain(`${runKey} was left unfinished: it goes on`);
+      expectEachPaidOnce();
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'a second start beside a running one → a clear error that names the process',
+    async () => {
+      const first = start();
+      await until(() => first.output().includes('temporal:'), { timeoutMs: TIMEOUT_MS });
+      const second = start();
+      expect(await second.exit).toBe(1);
+      expect(second.output()).toContain(`is held by process ${first.pid}`);
+      expect(second.output()).not.toContain('    at ');
+      process.kill(first.pid, 'SIGTERM');
+      await first.exit;
+      expect(() => readFileSync(join(dataDir, 'stack.json'))).toThrow('ENOENT');
+    },
+    TIMEOUT_MS,
+  );
+});
