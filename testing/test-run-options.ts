@@ -45,7 +45,7 @@ export interface TestRunOptions {
   /** Anything else of the worker. */
   readonly worker?: Pick<
     CreateWorkerOptions,
-    'prices' | 'providers' | 'random' | 'reconcileEveryMs' | 'shutdownGraceTime'
+    'activities' | 'prices' | 'providers' | 'random' | 'reconcileEveryMs' | 'shutdownGraceTime'
   >;
 }
 

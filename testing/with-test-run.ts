@@ -34,7 +34,7 @@ import { until } from './until.ts';
 /** A started run. */
 export interface StartedTestRun {
   readonly runKey: string;
-  /** How it ended; rejects when its workflow failed. */
+  /** How it ended; rejects when its workflow failed, and after 30 s with the status that it has then. */
   result(): Promise<FinishedRun>;
 }
 
@@ -50,8 +50,8 @@ export interface TestRun extends Receivers {
   /** The model provider; `requests()` are the calls on the wire. */
   readonly model: ModelProvider;
   start(agent: string | AnyAgent, input: unknown, options?: StartOptions): Promise<StartedTestRun>;
-  /** How a run ended; rejects when its workflow failed. */
-  result(runKey: string): Promise<FinishedRun>;
+  /** How a run ended; rejects when its workflow failed, and when time is up, with its status. @default 30_000 */
+  result(runKey: string, timeoutMs?: number): Promise<FinishedRun>;
   /** Waits until the run has this status; the error names the one that it has. */
   untilStatus(runKey: string, status: RunStatus, timeoutMs?: number): Promise<void>;
   /** Waits until a human is asked. */
@@ -140,11 +140,8 @@ function toTestRun(
   temporal: Client,
   worker: TestWorker,
 ): TestRun {
-  const result = async (runKey: string): Promise<FinishedRun> => {
-    // Temporal answers at once, the client looks now and then.
-    await temporal.workflow.getHandle(runKey).result();
-    return client.result(runKey);
-  };
+  const result = (runKey: string, timeoutMs?: number): Promise<FinishedRun> =>
+    awaitResult(client, temporal, runKey, timeoutMs);
   return {
     ...site.receivers,
     client,
@@ -174,21 +171,50 @@ function toTestRun(
   };
 }
 
+const RESULT_TIMEOUT_MS = 30_000;
+
+async function awaitResult(
+  client: PawlClient,
+  temporal: Client,
+  runKey: string,
+  timeoutMs = RESULT_TIMEOUT_MS,
+): Promise<FinishedRun> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeUp = new Promise<'time-up'>((resolve) => {
+    timer = setTimeout(() => resolve('time-up'), timeoutMs);
+  });
+  // Temporal answers at once, the client looks now and then.
+  const ended = temporal.workflow.getHandle(runKey).result();
+  try {
+    const first = await Promise.race([ended, timeUp]);
+    if (first !== 'time-up') return await client.result(runKey);
+  } finally {
+    clearTimeout(timer);
+    ended.catch(() => undefined);
+  }
+  throw new Error(
+    `${runKey} has not ended within ${timeoutMs} ms: ${await standing(client, runKey)}`,
+  );
+}
+
+/** A run's status in words, with what keeps it where it is. */
+async function standing(client: PawlClient, runKey: string): Promise<string> {
+  const { run } = await client.show(runKey);
+  const { status, stuckCause, turn } = run;
+  return `${status} in turn ${turn}${stuckCause === null ? '' : ` ${JSON.stringify(stuckCause)}`}`;
+}
+
 async function untilStatus(
   client: PawlClient,
   runKey: string,
   wanted: RunStatus,
   timeoutMs?: number,
 ): Promise<void> {
-  let last = 'unknown';
-  const isThere = async (): Promise<boolean> => {
-    const { run } = await client.show(runKey);
-    last = run.stuckCause === null ? run.status : `${run.status} ${JSON.stringify(run.stuckCause)}`;
-    return run.status === wanted;
-  };
+  const isThere = async (): Promise<boolean> => (await client.show(runKey)).run.status === wanted;
   try {
     await until(isThere, timeoutMs === undefined ? {} : { timeoutMs });
   } catch (error) {
-    throw new Error(`${runKey} is ${last}, not ${wanted}`, { cause: error });
+    const is = await standing(client, runKey);
+    throw new Error(`${runKey} is ${is}, not ${wanted}`, { cause: error });
   }
 }

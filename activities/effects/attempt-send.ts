@@ -3,10 +3,11 @@ import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { Fact } from '../../domain/rules/effect.ts';
 import type { Json } from '../../domain/rules/json.ts';
+import { hasOpenSend } from '../../domain/rules/next-move.ts';
 import type { Claim, EffectLedger, EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
 import type { CrashHook } from './crash-points.ts';
 import { createEffectFetch, type WriteState } from './effect-fetch.ts';
-import { toJson } from './fingerprint.ts';
+import { fingerprint, toJson } from './fingerprint.ts';
 
 export interface SendDeps {
   readonly ledger: EffectLedger;
@@ -36,7 +37,7 @@ export type SendAnswer =
 /** Runs the tool once, inside its lease. */
 export async function attemptSend(deps: SendDeps, job: SendJob): Promise<SendAnswer> {
   const { tool, record, claim } = job;
-  const signal = AbortSignal.timeout(tool.timeoutMs);
+  const signal = AbortSignal.timeout(Math.min(tool.timeoutMs, claim.leaseMs));
   const gate = createEffectFetch({
     ...deps,
     ...job,
@@ -46,7 +47,7 @@ export async function attemptSend(deps: SendDeps, job: SendJob): Promise<SendAns
   const input = parseArguments(tool, record);
   if (input.kind === 'invalid') return { kind: 'unsent', error: input.error };
   if (tool.wire === 'own' && !(await gate.dispatchAtEntry()))
-    return answerOf(gate.state(), undefined);
+    return answerOf(gate.state(), undefined, record);
   const context = {
     fetch: gate.fetch,
     read: deps.wire,
@@ -56,9 +57,10 @@ export async function attemptSend(deps: SendDeps, job: SendJob): Promise<SendAns
     tenant: record.tenant,
     signal,
   };
-  const ran = await settleWithin(tool.run(input.value, context), signal);
+  const ran = await settleWithin(() => tool.run(input.value, context), signal);
+  await gate.close();
   await deps.crash('before-settle', tool.name);
-  const answer = answerOf(gate.state(), ran);
+  const answer = answerOf(gate.state(), ran, record);
   return answer.kind === 'observed' ? judgeOutput(answer, tool, claim) : answer;
 }
 
@@ -66,10 +68,14 @@ type Ran =
   { readonly ok: true; readonly output: unknown } | { readonly ok: false; readonly error: unknown };
 
 /** A tool that ignores its signal is left behind when its time is up: its lease is over. */
-async function settleWithin(running: Promise<unknown>, signal: AbortSignal): Promise<Ran> {
+async function settleWithin(run: () => Promise<unknown>, signal: AbortSignal): Promise<Ran> {
   const timedOut = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    const end = (): void => reject(signal.reason as Error);
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
   });
+  // A tool may throw before it makes its promise: that is no different from a rejection.
+  const running = (async () => run())();
   try {
     return { ok: true, output: await Promise.race([running, timedOut]) };
   } catch (error) {
@@ -77,14 +83,14 @@ async function settleWithin(running: Promise<unknown>, signal: AbortSignal): Pro
   }
 }
 
-function answerOf(state: WriteState, ran: Ran | undefined): SendAnswer {
+function answerOf(state: WriteState, ran: Ran | undefined, record: EffectRecord): SendAnswer {
   switch (state.kind) {
     case 'denied':
       return { kind: 'denied', answer: state.answer };
     case 'failed':
       return { kind: 'unsent', error: state.error };
     case 'none':
-      return beforeAnyWrite(ran);
+      return beforeAnyWrite(ran, record);
     case 'second-write':
       return observed({
         kind: 'doubted',
@@ -95,10 +101,15 @@ function answerOf(state: WriteState, ran: Ran | undefined): SendAnswer {
   }
 }
 
-function beforeAnyWrite(ran: Ran | undefined): SendAnswer {
+function beforeAnyWrite(ran: Ran | undefined, record: EffectRecord): SendAnswer {
   if (!ran || !ran.ok) {
     const error = ran?.error;
     if (isRefusal(error)) {
+      // "Already paid" may well mean: by the send before this one.
+      if (hasOpenSend(record.state)) {
+        const reason = `an earlier send is open, and now the tool refuses before it sends: ${error.message}`;
+        return observed({ kind: 'doubted', reason });
+      }
       return observed({
         kind: 'refused',
         source: 'response',
@@ -114,6 +125,12 @@ function beforeAnyWrite(ran: Ran | undefined): SendAnswer {
   });
 }
 
+/**
+ * Given before a receiver looks at the key or the business: on a resend they say nothing of the send before it, which
+ * may have been accepted with a credential that was revoked since.
+ */
+const ANSWERED_AT_THE_DOOR = new Set([401, 403, 404, 405, 407, 410, 411, 413, 415, 429]);
+
 function afterGrant(
   state: Extract<WriteState, { kind: 'granted' }>,
   ran: Ran | undefined,
@@ -125,7 +142,7 @@ function afterGrant(
   if (ran?.ok) {
     return observed({ kind: 'applied', source: 'response', output: toJson(ran.output) }, fence);
   }
-  if (isRefusal(ran?.error)) {
+  if (isRefusal(ran?.error) && !(state.isResend && ANSWERED_AT_THE_DOOR.has(state.status ?? 0))) {
     const { code, message } = ran.error;
     return observed({ kind: 'refused', source: 'response', code, message }, fence);
   }
@@ -165,15 +182,23 @@ export function outputProblem(tool: AnyTool, output: Json): string | undefined {
   return parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
 }
 
-/** A schema that was tightened after a send must not keep the stored bytes from being sent again. */
-function parseArguments(
+/**
+ * What the ledger holds is what was approved: the schema only turns it into richer types (a Date), and has no second go at
+ * changing it. One that was tightened after a send must not keep the stored bytes from being sent again.
+ */
+export function parseArguments(
   tool: AnyTool,
   record: EffectRecord,
 ): { kind: 'valid'; value: unknown } | { kind: 'invalid'; error: Error } {
   const parsed = tool.input.safeParse(record.arguments);
-  if (parsed.success) return { kind: 'valid', value: parsed.data };
-  if (record.state.sends > 0) return { kind: 'valid', value: record.arguments };
-  return { kind: 'invalid', error: parsed.error };
+  if (!parsed.success) {
+    const wasSent = record.state.sends > 0;
+    return wasSent
+      ? { kind: 'valid', value: record.arguments }
+      : { kind: 'invalid', error: parsed.error };
+  }
+  const isSame = fingerprint(toJson(parsed.data)) === fingerprint(record.arguments);
+  return { kind: 'valid', value: isSame ? parsed.data : record.arguments };
 }
 
 /** One line about any thrown value, its causes included. */

@@ -53,10 +53,20 @@ const SLEEP_MAX_MS = 2_000;
 const PROBE_PAUSE_MS = 500;
 
 export function createEffectEngine(deps: EngineDeps): EffectEngine {
-  return { perform: (job) => perform(deps, job) };
+  return {
+    async perform(job) {
+      try {
+        return await perform(deps, job);
+      } catch (error) {
+        if (!(error instanceof LedgerUnavailable)) throw error;
+        throw retryLater(deps, job, FailureType.LedgerUnavailable, error.message);
+      }
+    },
+  };
 }
 
 async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome> {
+  let probes = 0;
   for (;;) {
     const begin = await look(deps, job);
     const { record } = begin;
@@ -77,8 +87,9 @@ async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome>
           await append(deps, job, [{ fact: { kind: 'doubted', reason: move.reason } }]),
         );
       case 'probe':
-        if (record.state.absents > 0) await sleep(PROBE_PAUSE_MS);
-        await append(deps, job, await probeOnce(deps, job.tool, record));
+        if (probes > 0) await sleep(PROBE_PAUSE_MS);
+        probes += 1;
+        await append(deps, job, await probeOnce(deps, job.tool, record, begin.nowMs));
         if (record.state.status === 'in_doubt') return recorded(await lookAgain(deps, job));
         break;
       case 'send':
@@ -136,10 +147,8 @@ async function send(
         return { kind: 'paused' };
       case 'wait-for-approval':
         return gate.outcome;
-      case 'withdraw': {
-        const fact = { kind: 'withdrawn', code: gate.code, message: gate.message } as const;
-        return recorded(await append(deps, job, [{ fact }]));
-      }
+      case 'withdraw':
+        return withdraw(deps, job, gate.code, gate.message);
       case 'already-applied':
         return adopt(deps, job, gate);
       case 'blocked':
@@ -217,7 +226,7 @@ async function unsent(
   job: EffectJob,
   record: EffectRecord,
   error: unknown,
-): Promise<EffectOutcome> {
+): Promise<EffectOutcome | undefined> {
   if (error instanceof LedgerUnavailable) throw error;
   const message = messageOf(error);
   const isHopeless = error instanceof Error && error.name === 'ZodError';
@@ -234,13 +243,15 @@ async function unsent(
   return recorded(await append(deps, job, [{ fact: { kind: 'doubted', reason } }]));
 }
 
+/** Undefined when it is too late: another attempt has sent it since, and its outcome is to come. */
 async function withdraw(
   deps: EngineDeps,
   job: EffectJob,
   code: string,
   message: string,
-): Promise<EffectOutcome> {
-  return recorded(await append(deps, job, [{ fact: { kind: 'withdrawn', code, message } }]));
+): Promise<EffectOutcome | undefined> {
+  const answer = await append(deps, job, [{ fact: { kind: 'withdrawn', code, message } }]);
+  return answer.record.state.status === 'dispatched' ? undefined : recorded(answer);
 }
 
 async function adopt(
@@ -276,6 +287,9 @@ async function appendOrCarry(
     } catch (error) {
       if (!(error instanceof LedgerUnavailable)) throw error;
       if (performance.now() > givesUpAtMs) {
+        // Only an outcome can travel: what is open stays open, and the next attempt finds it so.
+        if (!entries.some(({ fact }) => fact.kind === 'applied' || fact.kind === 'refused'))
+          throw error;
         return { kind: 'unrecorded', effect: job.id, facts: entries.map(({ fact }) => fact) };
       }
       await sleep(nextDelayMs({ attempt, baseMs: 50, capMs: 1_000, random: deps.random() }));
@@ -294,7 +308,7 @@ export function recordedOutcome(record: EffectRecord, seq: number): EffectOutcom
     return {
       kind: 'applied',
       output: record.output,
-      alreadyApplied: record.state.sends === 0,
+      alreadyApplied: record.sameAs !== null,
       ...(record.outputProblem === null ? {} : { outputProblem: record.outputProblem }),
       seq,
     };

@@ -8,6 +8,7 @@ import type {
   FrozenRequest,
 } from '../ledger/effect-ledger.ts';
 import type { CrashHook } from './crash-points.ts';
+import { joinSignals } from '../join-signals.ts';
 import { whyNeverConnected } from './wire.ts';
 
 /** What became of the effect's one write in this attempt. */
@@ -20,6 +21,8 @@ export type WriteState =
   | {
       kind: 'granted';
       fence: number;
+      /** An earlier send is open: an answer to this one may say nothing of that one. */
+      isResend: boolean;
       /** Set when the connection was never made. */
       notSent?: string;
       status?: number;
@@ -42,6 +45,8 @@ export interface EffectFetch {
   readonly fetch: typeof fetch;
   /** For tools that own their wire: permission without a request. */
   dispatchAtEntry(): Promise<boolean>;
+  /** Lets no further write begin and waits for the one that has: afterwards `state` is final. */
+  close(): Promise<void>;
   state(): WriteState;
 }
 
@@ -58,6 +63,9 @@ class SendDenied extends Error {
 /** The write gate of one attempt on one effect. */
 export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
   let state: WriteState = { kind: 'none' };
+  // Set before anything is awaited: two writes at once are two writes.
+  let writing: Promise<unknown> | undefined;
+  let hasSecondWrite = false;
 
   async function ask(request: FrozenRequest | null): Promise<FrozenRequest | null> {
     const { record, claim, crash } = options;
@@ -68,7 +76,7 @@ export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
       state = { kind: 'denied', answer };
       throw new SendDenied(answer.kind);
     }
-    state = { kind: 'granted', fence: answer.record.fence };
+    state = { kind: 'granted', fence: answer.record.fence, isResend: answer.isResend };
     await crash('before-send', record.tool);
     // A process that slept between the permit and the write no longer holds it.
     if (performance.now() - askedAtMs > claim.leaseMs) {
@@ -78,53 +86,56 @@ export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
     return answer.request;
   }
 
-  async function dispatchOrFail(request: DispatchRequest): Promise<DispatchAnswer> {
-    try {
-      return await options.ledger.dispatch(request);
-    } catch (error) {
+  const dispatchOrFail = (request: DispatchRequest): Promise<DispatchAnswer> =>
+    options.ledger.dispatch(request).catch((error: unknown) => {
       state = { kind: 'failed', error };
       throw error;
+    });
+
+  function write(request: Request, signal: CallerSignal): Promise<Response> {
+    if (writing) {
+      hasSecondWrite = true;
+      return Promise.reject(new SendDenied('second write'));
     }
+    const response = firstWrite(request, signal);
+    writing = response;
+    return response;
   }
 
-  async function write(request: Request): Promise<Response> {
-    if (state.kind !== 'none') {
-      state = { kind: 'second-write' };
-      throw new SendDenied('second write');
-    }
+  async function firstWrite(request: Request, signal: CallerSignal): Promise<Response> {
     const frozen = await ask(await freeze(request));
     if (!frozen) throw new SendDenied('no stored request');
-    return send(frozen, request.signal);
-  }
-
-  async function send(frozen: FrozenRequest, signal: AbortSignal): Promise<Response> {
-    const { wire, crash, record } = options;
-    try {
-      const ends = AbortSignal.any([signal, options.signal]);
-      const pending = wire(frozen.url, { ...thaw(frozen), signal: ends });
-      await crash('mid-request', record.tool);
-      const response = await pending;
-      await crash('after-send', record.tool);
-      if (state.kind === 'granted') noteAnswer(state, response);
-      return response;
-    } catch (error) {
-      const why = whyNeverConnected(error);
-      if (why !== undefined && state.kind === 'granted') state.notSent = why;
-      throw error;
-    }
+    return send(options, state, frozen, signal);
   }
 
   return {
-    state: () => state,
+    // A second try after a refused permit, or a connection that was never made, is no second write.
+    state: () => (hasSecondWrite && isSent(state) ? { kind: 'second-write' } : state),
+    async close() {
+      writing ??= Promise.resolve();
+      await writing.catch(() => undefined);
+    },
     async dispatchAtEntry() {
-      await ask(null).catch(() => undefined);
-      return state.kind === 'granted' && state.notSent === undefined;
+      writing = ask(null);
+      await writing.catch((error: unknown) => {
+        // Permitted and yet thrown: a hook that ends the attempt here, before anything is sent.
+        if (isSent(state)) throw error;
+      });
+      return isSent(state);
     },
     fetch: async (input, init) => {
       const request = new Request(input, init);
-      return READS.has(request.method) ? read(options, request) : write(request);
+      const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
+      return READS.has(request.method) ? read(options, request, signal) : write(request, signal);
     },
   };
+}
+
+/** What the tool gave: a signal that is read off a `Request` again may be collected. */
+type CallerSignal = AbortSignal | null | undefined;
+
+function isSent(state: WriteState): boolean {
+  return state.kind === 'granted' && state.notSent === undefined;
 }
 
 function toDispatch(options: EffectFetchOptions, request: FrozenRequest | null): DispatchRequest {
@@ -132,12 +143,41 @@ function toDispatch(options: EffectFetchOptions, request: FrozenRequest | null):
   return { tenant: record.tenant, id: record.id, claim, request, callsPerRunMax, ignoresIdentity };
 }
 
+/** The one request on the wire; notes in `state` what came of it. */
+async function send(
+  options: EffectFetchOptions,
+  state: WriteState,
+  frozen: FrozenRequest,
+  signal: CallerSignal,
+): Promise<Response> {
+  const { wire, crash, record } = options;
+  try {
+    const ends = joinSignals(signal, options.signal);
+    const pending = wire(frozen.url, { ...thaw(frozen), signal: ends });
+    // Heard below; a hook that throws first must not leave it unheard.
+    pending.catch(() => undefined);
+    await crash('mid-request', record.tool);
+    const response = await pending;
+    await crash('after-send', record.tool);
+    if (state.kind === 'granted') noteAnswer(state, response);
+    return response;
+  } catch (error) {
+    const why = whyNeverConnected(error);
+    if (why !== undefined && state.kind === 'granted') state.notSent = why;
+    throw error;
+  }
+}
+
 /** Reads need no permit: they change nothing. */
-function read(options: EffectFetchOptions, request: Request): Promise<Response> {
+function read(
+  options: EffectFetchOptions,
+  request: Request,
+  signal: CallerSignal,
+): Promise<Response> {
   return options.wire(request.url, {
     method: request.method,
     headers: [...request.headers],
-    signal: AbortSignal.any([request.signal, options.signal]),
+    signal: joinSignals(signal, options.signal),
   });
 }
 

@@ -59,7 +59,10 @@ export async function passGate(begin: BeginAnswer, authority?: Authority): Promi
   if (verdict.kind === 'stop')
     return { kind: 'withdraw', code: 'forbidden', message: verdict.message };
   if (verdict.kind === 'ask') {
-    return askFor(begin, authority, verdict.rule, verdict.requirement ?? 'any approver');
+    const needed = verdict.requirement ?? 'any approver';
+    // Only the newest approval counts: it has to say both, or the two would be asked for in turn for ever.
+    const requirement = meantTwice ? `${SAME_INTENTION} ${needed}` : needed;
+    return askFor(begin, authority, verdict.rule, requirement);
   }
   return { kind: 'go', rule: verdict.rule, ignoresIdentity: meantTwice };
 }

@@ -1,7 +1,8 @@
 // Asks the receiver whether an effect happened; a probe only looks, and what it saw is appended as a fact.
+import { SETTLE_WINDOW_MS } from '../../domain/rules/next-move.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
-import { messageOf, outputProblem } from './attempt-send.ts';
+import { messageOf, outputProblem, parseArguments } from './attempt-send.ts';
 import type { CrashHook } from './crash-points.ts';
 import { toJson } from './fingerprint.ts';
 
@@ -10,17 +11,25 @@ export interface ProbeDeps {
   readonly crash: CrashHook;
 }
 
-/** One probe as facts. A probe that throws is unclear, never absent. */
+/** One probe, at `nowMs` of the database's clock, as facts. A probe that throws is unclear, never absent. */
 export async function probeOnce(
   { wire, crash }: ProbeDeps,
   tool: AnyTool,
   record: EffectRecord,
+  nowMs: number,
 ): Promise<readonly FactEntry[]> {
   const { probe } = tool.declaration;
   if (!probe) return [{ fact: { kind: 'doubted', reason: `${tool.name} has no probe any more` } }];
   await crash('before-probe', tool.name);
   const entry = await ask(probe, wire, tool, record);
   await crash('after-probe', tool.name);
+  // What was sent at the very end of the lease may not be visible yet: this absent proves nothing.
+  if (
+    entry.fact.kind === 'probed_absent' &&
+    nowMs < (record.leaseUntilMs ?? 0) + SETTLE_WINDOW_MS
+  ) {
+    return [{ fact: { kind: 'probed_unclear', reason: 'absent, but the settle window is open' } }];
+  }
   // A doubtful effect stays with a human until the receiver says something definite.
   if (entry.fact.kind !== 'probed_unclear' || record.state.status === 'in_doubt') return [entry];
   return [
@@ -42,7 +51,8 @@ async function ask(
   }
 > {
   try {
-    const seen = await probe(record.arguments, {
+    const input = parseArguments(tool, record);
+    const seen = await probe(input.kind === 'valid' ? input.value : record.arguments, {
       read: wire,
       idempotencyKey: record.wireKey,
       effect: record.shortId,

@@ -58,7 +58,8 @@ async function lookAfter(
     case 'probe': {
       const tool = deps.tools.get(record.tool);
       if (!tool) return doubt(deps, record, `no worker has the tool ${record.tool} to ask with`);
-      await deps.ledger.append(record.tenant, record.id, await probeOnce(deps, tool, record));
+      const seen = await probeOnce(deps, tool, begin.record, begin.nowMs);
+      await deps.ledger.append(record.tenant, record.id, seen);
       return 'probed';
     }
     case 'doubt':

@@ -1,6 +1,7 @@
 // The wire: one HTTP request with no redirect, a checked peer address and a deadline. Knows nothing of effects.
 import { BlockList, isIP } from 'node:net';
 import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
+import { joinSignals } from '../join-signals.ts';
 
 export interface WireOptions {
   /** Whether tools may reach loopback, private and link-local addresses. @default 'refuse' */
@@ -41,8 +42,9 @@ export function createWire({ privateNetworks = 'refuse' }: WireOptions = {}): ty
   const wire = async (input: string | URL | Request, init?: RequestInit): Promise<unknown> => {
     // undici's Request and FormData are not the global ones: the global Request reads whatever `fetch` takes.
     const request = new Request(input, init);
-    const { url, method, headers, signal } = request;
+    const { url, method, headers } = request;
     const body = request.body === null ? null : await request.arrayBuffer();
+    const signal = joinSignals(init?.signal, input instanceof Request ? input.signal : undefined);
     const sent = { method, headers: [...headers], body, signal };
     return undiciFetch(url, { ...sent, redirect: 'error', dispatcher: agent } as UndiciInit);
   };

@@ -5,6 +5,7 @@ import type { Json } from '../../domain/rules/json.ts';
 import type { Transaction } from './database.ts';
 import type { AppendAnswer, EffectRecord, FactEntry } from './effect-ledger.ts';
 import { type EffectRow, toRecord } from './effect-rows.ts';
+import { toStorable } from './storable.ts';
 
 /** Reads one effect, locked when asked. */
 export async function readEffect(
@@ -25,18 +26,36 @@ export async function appendFacts(
   tx: Transaction,
   tenant: string,
   id: string,
-  entries: readonly FactEntry[],
+  observed: readonly FactEntry[],
 ): Promise<AppendAnswer> {
   const before = await readEffect(tx, tenant, id, 'for update');
   if (!before) throw new Error(`The ledger does not know the effect ${id}`);
+  const entries = toStorable(observed);
   let { state } = before;
   for (const entry of entries) {
+    if (await isSaidAlready(tx, tenant, id, entry)) continue;
     state = foldFact(state, entry.fact);
     await insertFact(tx, tenant, id, entry);
   }
   const record = await storeState(tx, before, state, entries);
   const becameDefinite = !isSettled(before.state.status) && isSettled(state.status);
   return { record, seq: await readSeq(tx, tenant, before.rootKey, becameDefinite) };
+}
+
+/** A permit is given back once: an append is repeated when the answer to its commit was lost. */
+async function isSaidAlready(
+  tx: Transaction,
+  tenant: string,
+  id: string,
+  { fact, fence }: FactEntry,
+): Promise<boolean> {
+  if (fact.kind !== 'not_sent' || fence === undefined) return false;
+  const { rowCount } = await tx.query(
+    `select 1 from pawl.effect_facts
+     where tenant = $1 and effect_id = $2 and kind = 'not_sent' and fence = $3 limit 1`,
+    [tenant, id, fence],
+  );
+  return rowCount !== 0;
 }
 
 async function insertFact(
@@ -77,11 +96,17 @@ async function storeState(
   // The first applied outcome stands: what a workflow was told once, it is told for ever.
   const applied = before.state.status === 'applied' ? undefined : firstApplied(entries);
   const keepsIdentity = state.status !== 'refused' && state.status !== 'intended';
+  // Without a permit, too: what was written by other means, or is known as applied after all, happened.
+  const takesIdentity = state.status === 'in_doubt' || state.status === 'applied';
   const { rows } = await tx.query<EffectRow>(
     `update pawl.effects set status = $3, sends = $4, absents = $5, has_conflict = $6, reason = $7,
        output = coalesce($8, output), output_problem = coalesce($9, output_problem),
-       holds_identity = holds_identity and $10, code = $11,
-       lease_until = case when $12 then clock_timestamp() else lease_until end, updated_at = clock_timestamp()
+       holds_identity = $10 and (holds_identity or ($13 and identity_hash is not null and not exists (
+         select 1 from pawl.effects other
+         where other.tenant = effects.tenant and other.tool = effects.tool
+           and other.identity_hash = effects.identity_hash and other.holds_identity))),
+       code = $11, lease_until = case when $12 then clock_timestamp() else lease_until end,
+       same_as = coalesce(same_as, $14), updated_at = clock_timestamp()
      where tenant = $1 and id = $2 returning *`,
     [
       before.tenant,
@@ -96,6 +121,8 @@ async function storeState(
       keepsIdentity,
       state.code ?? null,
       endsLease(before, entries),
+      takesIdentity,
+      entries.find(({ details }) => details?.['sameAs'] !== undefined)?.details?.['sameAs'] ?? null,
     ],
   );
   const [row] = rows;

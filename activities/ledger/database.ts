@@ -1,5 +1,6 @@
 // The way to PostgreSQL: one pool, transactions that are safe behind PgBouncer, and errors that name the database.
 import pg from 'pg';
+import { toErrorMessage } from '../error-facts.ts';
 
 /** A connection inside a transaction. */
 export type Transaction = pg.PoolClient;
@@ -62,6 +63,8 @@ async function transact<T>(
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     const client = await pool.connect();
+    // The pool's listener is off while a client is lent out: a broken connection would end the process.
+    client.on('error', ignore);
     let broken: Error | undefined;
     try {
       await client.query(durable ? 'begin' : "begin; set local synchronous_commit = 'off'");
@@ -73,10 +76,14 @@ async function transact<T>(
       if (!broken) await client.query('rollback').catch((failed: Error) => (broken = failed));
       if (!isRaceLost(error) || attempt >= RETRIES_MAX) throw error;
     } finally {
+      client.off('error', ignore);
       client.release(broken);
     }
   }
 }
+
+/** Whoever waits on the connection gets the error as well. */
+const ignore = (): void => undefined;
 
 // Unique violation, serialisation failure, deadlock: the other transaction won, and the next look sees its result.
 const RACE_LOST = new Set(['23505', '40001', '40P01']);
@@ -109,5 +116,5 @@ function codeOf(error: unknown): string {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message || codeOf(error) : String(error);
+  return toErrorMessage(error) || codeOf(error);
 }

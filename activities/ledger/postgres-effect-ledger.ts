@@ -115,12 +115,13 @@ async function dispatch(tx: Transaction, request: DispatchRequest): Promise<Disp
   const nowMs = await databaseClock(tx);
   const refusal = refuseClaim(record, claim, nowMs);
   if (refusal) return { kind: 'not-permitted', reason: refusal };
-  if (await isOverCallLimit(tx, record, request.callsPerRunMax)) {
-    return { kind: 'limit', max: request.callsPerRunMax ?? 0 };
-  }
+  // Effects are locked before the run's sequence, here as in every append: the other order would deadlock.
   if (!request.ignoresIdentity && record.state.sends === 0) {
     const standing = await identityStanding(tx, record, 'for update');
     if (standing.kind !== 'free') return { kind: 'identity', standing };
+  }
+  if (await isOverCallLimit(tx, record, request.callsPerRunMax)) {
+    return { kind: 'limit', max: request.callsPerRunMax ?? 0 };
   }
   const frozen = await freezeRequest(tx, record, request.request);
   const granted = await grant(tx, record, claim, !request.ignoresIdentity);
@@ -149,7 +150,7 @@ async function grant(
   await tx.query(
     `update pawl.effects set fence = $3, claim_order = $4, claimed_by = $5,
        lease_until = clock_timestamp() + $6 * interval '1 millisecond',
-       first_sent_at = coalesce(first_sent_at, clock_timestamp()),
+       first_sent_at = case when sends = 0 then clock_timestamp() else first_sent_at end,
        holds_identity = holds_identity or ($7 and identity_hash is not null)
      where tenant = $1 and id = $2`,
     [record.tenant, record.id, fence, claim.order, claim.by, claim.leaseMs, takesIdentity],

@@ -1,6 +1,6 @@
 // Turns a human's settlement row into a fact: people write rows, only the engine writes facts.
 import type { Json } from '../../domain/rules/json.ts';
-import { appendFacts } from './append-facts.ts';
+import { appendFacts, readEffect } from './append-facts.ts';
 import type { Transaction } from './database.ts';
 import type { EffectRecord, FactEntry } from './effect-ledger.ts';
 
@@ -17,17 +17,28 @@ export async function foldSettlements(
   tx: Transaction,
   record: EffectRecord,
 ): Promise<EffectRecord> {
+  if ((await readWaiting(tx, record)).length === 0) return record;
+  // Looked at again under the effect's lock: of several looks at once, one folds them in.
+  const locked = await readEffect(tx, record.tenant, record.id, 'for update');
+  const rows = await readWaiting(tx, record);
+  if (rows.length === 0) return locked ?? record;
+  const answer = await appendFacts(tx, record.tenant, record.id, rows.map(toEntry));
+  return answer.record;
+}
+
+async function readWaiting(
+  tx: Transaction,
+  { tenant, id }: EffectRecord,
+): Promise<readonly SettlementRow[]> {
   const { rows } = await tx.query<SettlementRow>(
     `select s.id, s.outcome, s.output, s.evidence, s.settled_by from pawl.settlements s
      where s.tenant = $1 and s.effect_id = $2 and not exists (
        select 1 from pawl.effect_facts f
        where f.tenant = s.tenant and f.effect_id = s.effect_id and f.data->>'settlement' = s.id)
-     order by s.settled_at`,
-    [record.tenant, record.id],
+     order by s.settled_at, s.id`,
+    [tenant, id],
   );
-  if (rows.length === 0) return record;
-  const answer = await appendFacts(tx, record.tenant, record.id, rows.map(toEntry));
-  return answer.record;
+  return rows;
 }
 
 function toEntry(row: SettlementRow): FactEntry {

@@ -13,6 +13,7 @@ import { messageOf, outputProblem } from '../effects/attempt-send.ts';
 import { claimOf } from '../effects/claim.ts';
 import { shortId, toJson } from '../effects/fingerprint.ts';
 import { withHeartbeat } from '../heartbeat.ts';
+import { joinSignals } from '../join-signals.ts';
 import { createAuthority } from './authority.ts';
 import type { StoredResult } from './previous-calls.ts';
 import type { RunDeps } from './run-deps.ts';
@@ -159,7 +160,7 @@ function callRead(
   context: Context,
 ): Promise<unknown> {
   const id = shortId('ef', effectId({ ...address, call: row.call }));
-  const signal = AbortSignal.any([context.cancellationSignal, AbortSignal.timeout(tool.timeoutMs)]);
+  const signal = joinSignals(context.cancellationSignal, AbortSignal.timeout(tool.timeoutMs));
   return tool.run(tool.input.parse(row.arguments), {
     fetch: deps.wire,
     read: deps.wire,

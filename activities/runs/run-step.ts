@@ -9,6 +9,7 @@ import { outputProblem } from '../effects/attempt-send.ts';
 import { claimOf } from '../effects/claim.ts';
 import { shortId, toJson } from '../effects/fingerprint.ts';
 import { withHeartbeat } from '../heartbeat.ts';
+import { joinSignals } from '../join-signals.ts';
 import { effectId } from '../../domain/rules/ids.ts';
 import { summarise, toIntent } from './propose-call.ts';
 import { requireTool } from './run-calls.ts';
@@ -66,7 +67,7 @@ async function readStep(
   context: Context,
 ): Promise<EffectOutcome> {
   const id = shortId('ef', effectId(address));
-  const signal = AbortSignal.any([context.cancellationSignal, AbortSignal.timeout(tool.timeoutMs)]);
+  const signal = joinSignals(context.cancellationSignal, AbortSignal.timeout(tool.timeoutMs));
   const { wire } = deps;
   const hands = { fetch: wire, read: wire, idempotencyKey: id, effect: id, runKey, signal };
   try {

@@ -81,6 +81,11 @@ function conclude(view: EffectView, nowMs: number, why: string): Move {
   return { kind: 'resend' };
 }
 
+/** Some send may have been done: not proven unsent, and not concluded from probes to be absent. */
+export function hasOpenSend(state: EffectState): boolean {
+  return state.sends > 0 && state.absents < ABSENTS_NEEDED;
+}
+
 function isInsideHorizon(view: EffectView, nowMs: number): boolean {
   if (view.keyRetentionMs === undefined || view.firstSentAtMs === undefined) return false;
   return nowMs < view.firstSentAtMs + view.keyRetentionMs * RETENTION_SHARE;

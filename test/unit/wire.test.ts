@@ -1,5 +1,8 @@
 // The wire: no redirect, no private peer, and the proof that nothing was ever sent; on real sockets.
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { joinSignals } from '../../activities/join-signals.ts';
 import {
   createWire,
   EgressRefused,
@@ -223,6 +226,40 @@ describe('the proof that nothing was sent', () => {
     expect([undefined, null, 'ECONNREFUSED', {}].map(whyNeverConnected)).toEqual(
       Array.from({ length: 4 }, () => undefined),
     );
+  });
+});
+
+describe('an abort', () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+
+  it.each<[string, (signal: AbortSignal) => RequestInit]>([
+    ['given to fetch', (signal) => ({ ...post, signal })],
+    ['joined with another', (signal) => ({ ...post, signal: joinSignals(signal, undefined) })],
+    ['joined twice', (signal) => ({ ...post, signal: joinSignals(joinSignals(signal)) })],
+  ])('%s, a garbage collection, then the time-out → the request ends', async (_name, call) => {
+    const server = opening(await serve(() => undefined));
+    const hanging = thrownBy(allowed(server.url, call(AbortSignal.timeout(300))));
+    const collecting = setInterval(collectGarbage, 20);
+    expect(await hanging).toMatchObject({ name: 'TimeoutError' });
+    clearInterval(collecting);
+    expect(server.arrived).toHaveLength(1);
+  });
+
+  it('on a Request → the request ends', async () => {
+    const abort = new AbortController();
+    const server = opening(await serve(() => abort.abort(new Error('time is up'))));
+    const request = new Request(server.url, { ...post, signal: abort.signal });
+    expect(await thrownBy(allowed(request))).toMatchObject({ message: 'time is up' });
+  });
+
+  it('before the call → nothing is sent', async () => {
+    const server = await echo();
+    const error = await thrownBy(
+      allowed(server.url, { ...post, signal: AbortSignal.abort(new Error('late')) }),
+    );
+    expect(error).toMatchObject({ message: 'late' });
+    expect(server.connections()).toBe(0);
   });
 });
 

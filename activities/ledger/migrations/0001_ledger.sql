@@ -305,14 +305,24 @@ begin
 end $$;
 create trigger append_only before update or delete on pawl.effect_facts
   for each row execute function pawl.refuse_change();
+create trigger never_empty before truncate on pawl.effect_facts
+  for each statement execute function pawl.refuse_change();
 create trigger append_only before update or delete on pawl.transcript
   for each row execute function pawl.refuse_change();
+create trigger never_empty before truncate on pawl.transcript
+  for each statement execute function pawl.refuse_change();
 create trigger append_only before update or delete on pawl.decisions
   for each row execute function pawl.refuse_change();
+create trigger never_empty before truncate on pawl.decisions
+  for each statement execute function pawl.refuse_change();
 create trigger append_only before update or delete on pawl.settlements
   for each row execute function pawl.refuse_change();
+create trigger never_empty before truncate on pawl.settlements
+  for each statement execute function pawl.refuse_change();
 create trigger append_only before update or delete on pawl.effect_requests
   for each row execute function pawl.refuse_change();
+create trigger never_empty before truncate on pawl.effect_requests
+  for each statement execute function pawl.refuse_change();
 
 -- Two group roles, where the migrating role may make them: `pawl_engine` for workers, `pawl_service` for CLI and HTTP.
 do $$
