@@ -57,30 +57,56 @@ export async function attemptSend(deps: SendDeps, job: SendJob): Promise<SendAns
     tenant: record.tenant,
     signal,
   };
-  const ran = await settleWithin(() => tool.run(input.value, context), signal);
+  // A tool may throw before it makes its promise: that is no different from a rejection.
+  const running = (async () => tool.run(input.value, context))();
+  const ran = await settleWithin(running, signal);
   await gate.close();
+  if (ran.isLeftBehind) keepLateAnswer(deps, job, gate.state(), running);
   await deps.crash('before-settle', tool.name);
   const answer = answerOf(gate.state(), ran, record);
   return answer.kind === 'observed' ? judgeOutput(answer, tool, claim) : answer;
 }
 
 type Ran =
-  { readonly ok: true; readonly output: unknown } | { readonly ok: false; readonly error: unknown };
+  | { readonly ok: true; readonly output: unknown; readonly isLeftBehind: false }
+  | { readonly ok: false; readonly error: unknown; readonly isLeftBehind: boolean };
 
 /** A tool that ignores its signal is left behind when its time is up: its lease is over. */
-async function settleWithin(run: () => Promise<unknown>, signal: AbortSignal): Promise<Ran> {
+async function settleWithin(running: Promise<unknown>, signal: AbortSignal): Promise<Ran> {
+  let isLeftBehind = false;
   const timedOut = new Promise<never>((_, reject) => {
-    const end = (): void => reject(signal.reason as Error);
+    const end = (): void => {
+      isLeftBehind = true;
+      reject(signal.reason as Error);
+    };
     if (signal.aborted) end();
     else signal.addEventListener('abort', end, { once: true });
   });
-  // A tool may throw before it makes its promise: that is no different from a rejection.
-  const running = (async () => run())();
   try {
-    return { ok: true, output: await Promise.race([running, timedOut]) };
+    return { ok: true, output: await Promise.race([running, timedOut]), isLeftBehind: false };
   } catch (error) {
-    return { ok: false, error };
+    return { ok: false, error, isLeftBehind };
   }
+}
+
+/** An answer however late is a fact: it resolves a doubt by itself, as long as this process lives. */
+function keepLateAnswer(
+  { ledger }: SendDeps,
+  { tool, record, claim }: SendJob,
+  state: WriteState,
+  running: Promise<unknown>,
+): void {
+  if (state.kind !== 'granted') return;
+  const keep = async (output: unknown): Promise<void> => {
+    const late = observed(
+      { kind: 'applied', source: 'response', output: toJson(output) },
+      state.fence,
+    );
+    const judged = late.kind === 'observed' ? judgeOutput(late, tool, claim) : late;
+    if (judged.kind === 'observed') await ledger.append(record.tenant, record.id, judged.entries);
+  };
+  // Nobody waits for this any more: what it cannot store stays in doubt.
+  running.then(keep).catch(() => undefined);
 }
 
 function answerOf(state: WriteState, ran: Ran | undefined, record: EffectRecord): SendAnswer {
@@ -148,7 +174,13 @@ function afterGrant(
   }
   const status = state.status === undefined ? '' : `HTTP ${state.status}: `;
   const reason = `${status}${messageOf(ran?.error)}`;
+  if (needsHuman(ran?.error)) return observed({ kind: 'doubted', reason }, fence);
   return observed({ kind: 'ambiguous', reason }, fence, state.retryAfterMs);
+}
+
+/** Read by its field: an `AmbiguousAnswer` may come from another copy of the package. */
+function needsHuman(error: unknown): boolean {
+  return error instanceof Error && 'needsHuman' in error && error.needsHuman === true;
 }
 
 function observed(fact: Fact, fence?: number, retryAfterMs?: number): SendAnswer {

@@ -152,13 +152,7 @@ async function send(
       case 'already-applied':
         return adopt(deps, job, gate);
       case 'blocked':
-        await waitUntil(
-          deps,
-          SLEEP_MAX_MS,
-          job,
-          `waits for ${gate.by} (${gate.status}): same intention`,
-        );
-        return undefined;
+        return waitForHolder(deps, job, gate, begin.seq);
       case 'go':
         ({ ignoresIdentity } = gate);
     }
@@ -315,6 +309,19 @@ export function recordedOutcome(record: EffectRecord, seq: number): EffectOutcom
   }
   if (status === 'refused') return { kind: 'refused', code, message: reason, seq };
   return { kind: 'in_doubt', reason, seq };
+}
+
+/** A holder that is on the wire settles soon; one in doubt waits for a human, and so does this one, durably. */
+async function waitForHolder(
+  deps: EngineDeps,
+  job: EffectJob,
+  holder: { readonly by: string; readonly status: string },
+  seq: number,
+): Promise<EffectOutcome | undefined> {
+  const reason = `waits for ${holder.by} (${holder.status}): the same intention`;
+  if (holder.status === 'in_doubt') return { kind: 'in_doubt', reason, seq };
+  await waitUntil(deps, PROBE_PAUSE_MS, job, reason);
+  return undefined;
 }
 
 async function waitUntil(

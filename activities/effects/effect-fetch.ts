@@ -8,6 +8,7 @@ import type {
   FrozenRequest,
 } from '../ledger/effect-ledger.ts';
 import type { CrashHook } from './crash-points.ts';
+import { freeze, thaw } from './frozen-request.ts';
 import { joinSignals } from '../join-signals.ts';
 import { whyNeverConnected } from './wire.ts';
 
@@ -103,9 +104,10 @@ export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
   }
 
   async function firstWrite(request: Request, signal: CallerSignal): Promise<Response> {
-    const frozen = await ask(await freeze(request));
-    if (!frozen) throw new SendDenied('no stored request');
-    return send(options, state, frozen, signal);
+    const { frozen, credentials } = await freeze(request);
+    const stored = await ask(frozen);
+    if (!stored) throw new SendDenied('no stored request');
+    return send(options, state, { url: stored.url, init: thaw(stored, credentials) }, signal);
   }
 
   return {
@@ -147,13 +149,13 @@ function toDispatch(options: EffectFetchOptions, request: FrozenRequest | null):
 async function send(
   options: EffectFetchOptions,
   state: WriteState,
-  frozen: FrozenRequest,
+  { url, init }: { readonly url: string; readonly init: RequestInit },
   signal: CallerSignal,
 ): Promise<Response> {
   const { wire, crash, record } = options;
   try {
     const ends = joinSignals(signal, options.signal);
-    const pending = wire(frozen.url, { ...thaw(frozen), signal: ends });
+    const pending = wire(url, { ...init, signal: ends });
     // Heard below; a hook that throws first must not leave it unheard.
     pending.catch(() => undefined);
     await crash('mid-request', record.tool);
@@ -181,25 +183,22 @@ function read(
   });
 }
 
-async function freeze(request: Request): Promise<FrozenRequest> {
-  return {
-    method: request.method,
-    url: request.url,
-    headers: [...request.headers],
-    body: Buffer.from(await request.arrayBuffer()),
-  };
-}
-
-function thaw(frozen: FrozenRequest): RequestInit {
-  return {
-    method: frozen.method,
-    headers: frozen.headers.map(([name, value]): [string, string] => [name, value]),
-    body: frozen.body.length > 0 ? new Uint8Array(frozen.body) : null,
-  };
-}
-
 function noteAnswer(state: Extract<WriteState, { kind: 'granted' }>, response: Response): void {
   state.status = response.status;
-  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
-  if (Number.isFinite(seconds)) state.retryAfterMs = seconds * 1_000;
+  const retryAfterMs = readRetryAfter(response.headers.get('retry-after'));
+  if (retryAfterMs !== undefined) state.retryAfterMs = retryAfterMs;
+}
+
+/** A receiver's wish beyond this is not waited for: the key's horizon would pass. */
+const RETRY_AFTER_MAX_MS = 600_000;
+
+/** `Retry-After` as seconds or as an HTTP date, in milliseconds from now. */
+export function readRetryAfter(
+  header: string | null,
+  nowMs: number = Date.now(),
+): number | undefined {
+  if (header === null) return undefined;
+  const seconds = Number(header);
+  const delayMs = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(header) - nowMs;
+  return Number.isFinite(delayMs) ? Math.min(Math.max(0, delayMs), RETRY_AFTER_MAX_MS) : undefined;
 }

@@ -39,9 +39,17 @@ export interface Database {
   close(): Promise<void>;
 }
 
+const CONNECT_TIMEOUT_MS = 10_000;
+
 /** Opens a pool; connections are made when first needed. */
 export function openDatabase({ url, connectionsMax = 10 }: DatabaseOptions): Database {
-  const pool = new pg.Pool({ connectionString: url, max: connectionsMax, types, keepAlive: true });
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: connectionsMax,
+    types,
+    keepAlive: true,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+  });
   // Without a listener a restart of PostgreSQL ends the process.
   pool.on('error', () => undefined);
   return {

@@ -10,6 +10,7 @@ import type { ToolCallPart } from '../../domain/rules/transcript.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { fingerprint, shortId, toJson } from '../effects/fingerprint.ts';
 import type { EffectIntent } from '../ledger/effect-ledger.ts';
+import { toStorable } from '../ledger/storable.ts';
 import { PolicyUnavailableError } from '../policy/policy.ts';
 import { type RegisteredAgent, toolPin } from './agent-registry.ts';
 
@@ -223,6 +224,9 @@ function refuse(
 function argumentsProblem(tool: AnyTool, part: ToolCallPart): string | undefined {
   if (part.malformed !== undefined)
     return `the arguments are not JSON: ${part.malformed.slice(0, 200)}`;
+  if (JSON.stringify(toStorable(part.arguments)) !== JSON.stringify(part.arguments)) {
+    return 'the arguments hold a NUL or half of a surrogate pair, which cannot be stored';
+  }
   const parsed = tool.input.safeParse(part.arguments);
   if (parsed.success) return undefined;
   return parsed.error.issues

@@ -12,6 +12,7 @@ import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import { messageOf, outputProblem } from '../effects/attempt-send.ts';
 import { claimOf } from '../effects/claim.ts';
 import { shortId, toJson } from '../effects/fingerprint.ts';
+import { toStorable } from '../ledger/storable.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import { joinSignals } from '../join-signals.ts';
 import { createAuthority } from './authority.ts';
@@ -189,7 +190,7 @@ async function storeRead(
       address.generation,
       row.call,
       end,
-      JSON.stringify(result),
+      JSON.stringify(toStorable(result)),
     ],
   );
   return end;

@@ -2,6 +2,7 @@
 import type { ModelStepResult } from '../../domain/rules/run.ts';
 import { insertIntents } from '../ledger/postgres-effect-ledger.ts';
 import type { Transaction } from '../ledger/database.ts';
+import { toStorable } from '../ledger/storable.ts';
 import { appendTranscript } from '../transcripts/transcript.ts';
 import type { RegisteredAgent } from './agent-registry.ts';
 import { insertApproval } from './approvals.ts';
@@ -67,7 +68,7 @@ function insertStep(
       input.runKey,
       input.address.turn,
       input.address.generation,
-      JSON.stringify(result),
+      JSON.stringify(toStorable(result)),
       call.requested,
       answer.servedModel,
       answer.stopReason,
@@ -113,7 +114,7 @@ async function insertCall(
   { policy }: RegisteredAgent,
   { part, call, proposed, refusal, intent, approval }: Proposal,
 ): Promise<void> {
-  const result = refusal ? JSON.stringify({ ok: false, ...refusal }) : null;
+  const result = refusal ? JSON.stringify(toStorable({ ok: false, ...refusal })) : null;
   const ended = refusal ? (proposed.verdict === 'forbid' ? 'forbidden' : 'invalid') : null;
   await tx.query(
     `insert into pawl.calls (tenant, run_key, turn, generation, call, tool, provider_call_id, arguments, verdict,
@@ -128,12 +129,12 @@ async function insertCall(
       call,
       part.name,
       part.id,
-      JSON.stringify(part.malformed ?? part.arguments),
+      JSON.stringify(toStorable(part.malformed ?? part.arguments)),
       proposed.verdict,
       proposed.rule,
       policy.hash,
-      refusal?.message ?? null,
-      proposed.summary,
+      toStorable(refusal?.message ?? null),
+      toStorable(proposed.summary),
       intent?.id ?? null,
       approval?.id ?? null,
       ended,

@@ -25,12 +25,13 @@ const REFUSALS = [400, 401, 402, 403, 404, 405, 410, 415];
 /** An answer that proves neither that the effect happened nor that it did not. */
 export class AmbiguousAnswer extends Error {
   readonly status: number;
-  readonly retryAfterMs: number | undefined;
-  constructor(status: number, body: string, retryAfterMs: number | undefined) {
+  /** Asking again cannot help: the receiver knows the key with another body (422). */
+  readonly needsHuman: boolean;
+  constructor(status: number, body: string) {
     super(`HTTP ${status} leaves the outcome open: ${body.slice(0, 200)}`);
     this.name = 'AmbiguousAnswer';
     this.status = status;
-    this.retryAfterMs = retryAfterMs;
+    this.needsHuman = status === 422;
   }
 }
 
@@ -52,9 +53,9 @@ export function httpEffect<Input, Output>(
       signal: ctx.signal,
     });
     const text = await answer.text();
-    if (answer.ok) return options.response(text === '' ? null : JSON.parse(text), input);
+    if (answer.ok) return readApplied(options, text, input);
     if (refusals.has(answer.status)) throw toRefusal(answer.status, text);
-    throw new AmbiguousAnswer(answer.status, text, toRetryAfterMs(answer.headers));
+    throw new AmbiguousAnswer(answer.status, text);
   };
 }
 
@@ -72,7 +73,16 @@ function toRefusal(status: number, text: string): Error {
   return refused(`http_${status}`, text.slice(0, 200) || `HTTP ${status}`);
 }
 
-function toRetryAfterMs(headers: Headers): number | undefined {
-  const seconds = Number(headers.get('retry-after') ?? Number.NaN);
-  return Number.isFinite(seconds) ? seconds * 1_000 : undefined;
+/** A 2xx is applied. A body that `response` cannot read is the output as it is: the tool's schema says what is wrong. */
+function readApplied<Input, Output>(
+  { response }: HttpEffectOptions<Input, Output>,
+  text: string,
+  input: Input,
+): Output {
+  const body: unknown = text === '' ? null : JSON.parse(text);
+  try {
+    return response(body, input);
+  } catch {
+    return body as Output;
+  }
 }

@@ -79,7 +79,7 @@ export function useEngine(): EngineSuite {
         body,
         headers,
       });
-      if (!answer.ok) throw new AmbiguousAnswer(answer.status, await answer.text(), undefined);
+      if (!answer.ok) throw new AmbiguousAnswer(answer.status, await answer.text());
       return { id: ((await answer.json()) as { transferId: string }).transferId };
     },
     writesOf: (reference: string) =>

@@ -117,7 +117,7 @@ describe('what an answer means', () => {
       expect(error).toMatchObject({
         status,
         message: `HTTP ${status} leaves the outcome open: hm`,
-        retryAfterMs: undefined,
+        needsHuman: status === 422,
       });
     },
   );
@@ -154,12 +154,18 @@ describe('what an answer means', () => {
     expect(await thrownBy({ status: 402, body })).toMatchObject({ code, message });
   });
 
-  it.each([
-    ['7', 7_000],
-    ['0', 0],
-    ['soon', undefined],
-  ])('retry-after: %s → %p ms', async (header, retryAfterMs) => {
-    const error = await thrownBy({ status: 503, headers: { 'retry-after': header } });
-    expect(error).toMatchObject({ retryAfterMs });
-  });
+  guarantee(
+    'law-06-ambiguous',
+    'a 2xx that `response` cannot read → applied, with the body as it is',
+    async () => {
+      const { url } = await answering({ status: 200, body: '{"odd":true}' });
+      const run = httpEffect({
+        request: () => ({ url }),
+        response: (): unknown => {
+          throw new TypeError('no transferId');
+        },
+      });
+      expect(await run({}, context)).toEqual({ odd: true });
+    },
+  );
 });

@@ -268,6 +268,7 @@ create table pawl.approvals (
   primary key (tenant, id)
 );
 create index approvals_run on pawl.approvals (tenant, run_key);
+create index approvals_effect on pawl.approvals (tenant, effect_id);
 
 -- The authority of an approval. The engine may only read it.
 create table pawl.decisions (
