@@ -88,9 +88,13 @@ async function doubt(
   return 'doubted';
 }
 
-async function foldWaitingSettlements({ database, ledger }: ReconcilerDeps): Promise<number> {
-  const rows = await database.query<{ tenant: string; effect_id: string; root_key: string }>(
-    `select distinct s.tenant, s.effect_id, e.root_key from pawl.settlements s
+async function foldWaitingSettlements({
+  database,
+  ledger,
+  workflows,
+}: ReconcilerDeps): Promise<number> {
+  const rows = await database.query<SettlementRow>(
+    `select s.tenant, s.effect_id, s.id, e.root_key, e.short_id, e.workflow_id from pawl.settlements s
      join pawl.effects e on e.tenant = s.tenant and e.id = s.effect_id
      where not exists (
        select 1 from pawl.effect_facts f
@@ -98,8 +102,22 @@ async function foldWaitingSettlements({ database, ledger }: ReconcilerDeps): Pro
      limit $1`,
     [SWEEP_LIMIT],
   );
-  for (const row of rows) await ledger.begin(row.tenant, row.effect_id, row.root_key);
+  for (const row of rows) {
+    await ledger.begin(row.tenant, row.effect_id, row.root_key);
+    if (row.workflow_id === null) continue;
+    const payload = { v: 1, effect: row.short_id, settlement: row.id };
+    await workflows.signal(row.workflow_id, 'pawl.settled', payload);
+  }
   return rows.length;
+}
+
+interface SettlementRow {
+  tenant: string;
+  effect_id: string;
+  id: string;
+  root_key: string;
+  short_id: string;
+  workflow_id: string | null;
 }
 
 /** Signals may be lost with a client that died between its row and its signal: rows are signalled until consumed. */
@@ -109,7 +127,7 @@ async function wakeWaiting({ database, workflows }: ReconcilerDeps): Promise<num
      join pawl.approvals a on a.tenant = d.tenant and a.id = d.approval_id
      join pawl.effects e on e.tenant = a.tenant and e.id = a.effect_id
      where e.status = 'intended' and d.decided_at < clock_timestamp() - interval '5 seconds'
-     limit $1`,
+     order by d.decided_at desc limit $1`,
     [SWEEP_LIMIT],
   );
   let woken = 0;
