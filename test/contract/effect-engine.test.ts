@@ -1,4 +1,5 @@
 // The effect engine over time: resends, identity, pause and cancel, zombies, and a ledger in trouble.
+import { guarantee } from '../guarantee.ts';
 import { describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import type { CrashPoint } from '../../activities/effects/crash-points.ts';
@@ -19,26 +20,30 @@ import { createGate, type Gate } from './support-gates.ts';
 const at = useEngine();
 
 describe('the bytes of a resend', () => {
-  it('code and secrets that changed in between → the key and body of the first send, byte for byte', async () => {
-    let deploy = 0;
-    const tool = at.keyed(async ({ reference }, ctx) => {
-      deploy += 1;
-      return at.send(ctx, transfer(reference, 100 * deploy));
-    });
-    const { reference, intent } = newCase(tool);
-    at.bank.addMode({ reference }, 'commit-then-reset', { times: 1 });
-    const outcome = await at.engine.perform(tool, intent);
-    expect(outcome).toMatchObject({ kind: 'applied', alreadyApplied: false });
-    const [first, second, ...more] = at.writesOf(reference);
-    expect(more).toEqual([]);
-    expect(second).toMatchObject({
-      body: transfer(reference, 100),
-      bodySha256: first?.bodySha256,
-      idempotencyKey: first?.idempotencyKey,
-    });
-    expect(first?.idempotencyKey).toBe((await at.ledger.read(intent)).wireKey);
-    expect(at.receiptsOf(reference)).toBe(1);
-  });
+  guarantee(
+    'law-03-own-the-wire',
+    'code and secrets that changed in between → the key and body of the first send, byte for byte',
+    async () => {
+      let deploy = 0;
+      const tool = at.keyed(async ({ reference }, ctx) => {
+        deploy += 1;
+        return at.send(ctx, transfer(reference, 100 * deploy));
+      });
+      const { reference, intent } = newCase(tool);
+      at.bank.addMode({ reference }, 'commit-then-reset', { times: 1 });
+      const outcome = await at.engine.perform(tool, intent);
+      expect(outcome).toMatchObject({ kind: 'applied', alreadyApplied: false });
+      const [first, second, ...more] = at.writesOf(reference);
+      expect(more).toEqual([]);
+      expect(second).toMatchObject({
+        body: transfer(reference, 100),
+        bodySha256: first?.bodySha256,
+        idempotencyKey: first?.idempotencyKey,
+      });
+      expect(first?.idempotencyKey).toBe((await at.ledger.read(intent)).wireKey);
+      expect(at.receiptsOf(reference)).toBe(1);
+    },
+  );
 
   it('performed again after its outcome → the recorded one, no request', async () => {
     const tool = at.keyed();
@@ -63,26 +68,30 @@ describe('the bytes of a resend', () => {
 });
 
 describe('identity', () => {
-  it('20 runs ask for the same refund at once → one receipt, twenty times its outcome', async () => {
-    const tool = at.keyed();
-    const input: Payment = { reference: `INV-${randomUUID()}`, cents: 100 };
-    const identityHash = randomUUID();
-    const intents = Array.from({ length: 20 }, () => intentOf(tool, input, { identityHash }));
-    const outcomes = await Promise.all(intents.map((intent) => at.engine.perform(tool, intent)));
-    expect(at.receiptsOf(input.reference)).toBe(1);
-    expect(at.writesOf(input.reference)).toHaveLength(1);
-    const outputs = outcomes.map(
-      (outcome) => outcome.kind === 'applied' && JSON.stringify(outcome.output),
-    );
-    expect(new Set(outputs).size).toBe(1);
-    expect(
-      outcomes.filter((outcome) => outcome.kind === 'applied' && outcome.alreadyApplied),
-    ).toHaveLength(19);
-    const records = await Promise.all(intents.map((intent) => at.ledger.read(intent)));
-    const first = records.find(({ state }) => state.sends === 1);
-    const adopted = records.filter((record) => record !== first);
-    expect(new Set(adopted.map(({ sameAs }) => sameAs))).toEqual(new Set([first?.shortId]));
-  });
+  guarantee(
+    'identity-once',
+    '20 runs ask for the same refund at once → one receipt, twenty times its outcome',
+    async () => {
+      const tool = at.keyed();
+      const input: Payment = { reference: `INV-${randomUUID()}`, cents: 100 };
+      const identityHash = randomUUID();
+      const intents = Array.from({ length: 20 }, () => intentOf(tool, input, { identityHash }));
+      const outcomes = await Promise.all(intents.map((intent) => at.engine.perform(tool, intent)));
+      expect(at.receiptsOf(input.reference)).toBe(1);
+      expect(at.writesOf(input.reference)).toHaveLength(1);
+      const outputs = outcomes.map(
+        (outcome) => outcome.kind === 'applied' && JSON.stringify(outcome.output),
+      );
+      expect(new Set(outputs).size).toBe(1);
+      expect(
+        outcomes.filter((outcome) => outcome.kind === 'applied' && outcome.alreadyApplied),
+      ).toHaveLength(19);
+      const records = await Promise.all(intents.map((intent) => at.ledger.read(intent)));
+      const first = records.find(({ state }) => state.sends === 1);
+      const adopted = records.filter((record) => record !== first);
+      expect(new Set(adopted.map(({ sameAs }) => sameAs))).toEqual(new Set([first?.shortId]));
+    },
+  );
 
   it('the same refund with another amount, in a plain workflow → refused: identity_conflict', async () => {
     const tool = at.keyed();
@@ -156,7 +165,7 @@ describe('pause and cancel', () => {
     expect(at.writesOf(reference)).toEqual([]);
   });
 
-  it('cancelled with an open send → settled all the same', async () => {
+  guarantee('law-09-cancel', 'cancelled with an open send → settled all the same', async () => {
     const tool = at.keyed();
     const { reference, intent } = newCase(tool);
     at.bank.addMode({ reference }, 'commit-then-reset', { times: 1 });
@@ -185,17 +194,21 @@ function freezing(point: CrashPoint): { engine: EngineBench; gate: Gate } {
 }
 
 describe('a zombie', () => {
-  it('frozen before the permit, the next attempt has finished → it sends nothing, and says the same', async () => {
-    const tool = mailTool(at.mailbox.url);
-    const { reference, intent } = newCase(tool);
-    const zombie = freezing('before-dispatch');
-    const old = zombie.engine.attempt(tool, intent);
-    await zombie.gate.reached;
-    const outcome = await at.engine.perform(tool, intent);
-    zombie.gate.open();
-    expect(await old).toEqual(outcome);
-    expect(at.writesOf(reference)).toHaveLength(1);
-  });
+  guarantee(
+    'law-04-facts',
+    'frozen before the permit, the next attempt has finished → it sends nothing, and says the same',
+    async () => {
+      const tool = mailTool(at.mailbox.url);
+      const { reference, intent } = newCase(tool);
+      const zombie = freezing('before-dispatch');
+      const old = zombie.engine.attempt(tool, intent);
+      await zombie.gate.reached;
+      const outcome = await at.engine.perform(tool, intent);
+      zombie.gate.open();
+      expect(await old).toEqual(outcome);
+      expect(at.writesOf(reference)).toHaveLength(1);
+    },
+  );
 
   it('frozen between permit and write, past its lease → it sends nothing; its "not sent" is kept', async () => {
     const tool = mailTool(at.mailbox.url);
@@ -300,17 +313,21 @@ describe('a ledger in trouble', () => {
     expect(at.writesOf(reference)).toEqual([]);
   });
 
-  it('down after a definite answer → the outcome travels through history', async () => {
-    const tool = mailTool(at.mailbox.url);
-    const { reference, intent } = newCase(tool);
-    const outcome = await broken({ append: down }).attempt(tool, intent);
-    const [receipt] = at.mailbox.receipts({ reference });
-    expect(outcome).toEqual({
-      kind: 'unrecorded',
-      effect: intent.id,
-      facts: [{ kind: 'applied', source: 'response', output: { id: receipt?.receiptId } }],
-    });
-  });
+  guarantee(
+    'law-05-write-ahead',
+    'down after a definite answer → the outcome travels through history',
+    async () => {
+      const tool = mailTool(at.mailbox.url);
+      const { reference, intent } = newCase(tool);
+      const outcome = await broken({ append: down }).attempt(tool, intent);
+      const [receipt] = at.mailbox.receipts({ reference });
+      expect(outcome).toEqual({
+        kind: 'unrecorded',
+        effect: intent.id,
+        facts: [{ kind: 'applied', source: 'response', output: { id: receipt?.receiptId } }],
+      });
+    },
+  );
 
   it('down after an ambiguous answer → there is no outcome to carry: tried again later', async () => {
     const tool = at.keyed();
@@ -334,16 +351,20 @@ describe('a ledger in trouble', () => {
     expect(await broken({ append }).attempt(tool, intent)).toMatchObject({ kind: 'applied' });
   });
 
-  it('older than what the run has seen → Ledger.RolledBack, nothing sent', async () => {
-    const tool = at.keyed();
-    const { reference, intent } = newCase(tool);
-    await expect(at.engine.attempt(tool, intent, { seqSeen: 1 })).rejects.toMatchObject({
-      type: 'Ledger.RolledBack',
-      nonRetryable: true,
-      message: expect.stringContaining('it has seen sequence 1, the ledger holds 0'),
-    });
-    expect(at.writesOf(reference)).toEqual([]);
-  });
+  guarantee(
+    'law-12-rolled-back',
+    'older than what the run has seen → Ledger.RolledBack, nothing sent',
+    async () => {
+      const tool = at.keyed();
+      const { reference, intent } = newCase(tool);
+      await expect(at.engine.attempt(tool, intent, { seqSeen: 1 })).rejects.toMatchObject({
+        type: 'Ledger.RolledBack',
+        nonRetryable: true,
+        message: expect.stringContaining('it has seen sequence 1, the ledger holds 0'),
+      });
+      expect(at.writesOf(reference)).toEqual([]);
+    },
+  );
 
   it('the limit of calls is used → refused: limit_reached', async () => {
     const tool = at.keyed(undefined, { limits: { callsPerRun: 1 } });

@@ -134,6 +134,8 @@ export interface EngineOptions {
   readonly ledger: EffectLedger;
   readonly crash?: CrashHook;
   readonly wire?: typeof fetch;
+  /** @default 0.9, so that a case repeats */
+  readonly random?: () => number;
 }
 
 /** Longer waits are cut: what matters is that they were asked for. */
@@ -144,12 +146,13 @@ export function createEngineBench({
   ledger,
   crash = () => undefined,
   wire,
+  random = () => 0.9,
 }: EngineOptions): EngineBench {
   const engine = createEffectEngine({
     ledger,
     crash,
     wire: wire ?? createWire({ privateNetworks: 'allow' }),
-    random: () => 0.9,
+    random,
   });
   const bench: EngineBench = {
     job: (tool, intent, { claim = {}, seqSeen = 0 } = {}) => ({
