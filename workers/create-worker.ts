@@ -9,7 +9,7 @@ import {
   Runtime,
   Worker,
 } from '@temporalio/worker';
-import type { WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import type { Logger, WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { createActivities } from '../activities/index.ts';
 import { type CrashHook, crashHookFrom } from '../activities/effects/crash-points.ts';
 import { createEffectEngine } from '../activities/effects/effect-engine.ts';
@@ -40,6 +40,8 @@ export interface CreateWorkerOptions {
   readonly tools?: readonly AnyTool[];
   /** Your own workflows: a module that also exports everything of `pawl/workflows`. @default Pawl's alone */
   readonly workflowsPath?: string;
+  /** Plain activities of those workflows; `default` and names with `pawl.` or `tool.` in front are Pawl's. */
+  readonly activities?: Readonly<Record<string, (...args: never[]) => Promise<unknown>>>;
   /** A bundle made at build time: the worker is polling within two seconds. */
   readonly workflowBundle?: WorkflowBundleWithSourceMap | { readonly codePath: string };
   /** @default the environment */
@@ -86,7 +88,10 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
     taskQueue: config.taskQueue,
     identity: config.identity,
     buildId: config.buildId,
-    activities: createActivities(deps, { workflows: createWorkflowsPort(client) }),
+    activities: {
+      ...checkActivities(options.activities),
+      ...createActivities(deps, { workflows: createWorkflowsPort(client) }),
+    },
     ...(await workflowSource(options)),
     maxCachedWorkflows: options.maxCachedWorkflows ?? 200,
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
@@ -106,6 +111,15 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
       }
     },
   };
+}
+
+/** Throws a `TypeError` for a name that is Pawl's own. */
+function checkActivities(
+  activities: CreateWorkerOptions['activities'] = {},
+): NonNullable<CreateWorkerOptions['activities']> {
+  const taken = Object.keys(activities).find((name) => /^(default$|pawl\.|tool\.)/.test(name));
+  if (taken === undefined) return activities;
+  throw new TypeError(`The activity name "${taken}" is Pawl's own: name yours otherwise`);
 }
 
 async function createRunDeps(
@@ -154,8 +168,13 @@ async function workflowSource({
 /** Bundles Pawl's workflows (or your own module that exports them too) for a production image. */
 export function bundleWorkflows(
   workflowsPath: string = defaultWorkflowsPath(),
+  { logger }: { readonly logger?: Logger } = {},
 ): Promise<WorkflowBundleWithSourceMap> {
-  return bundleWorkflowCode({ workflowsPath, webpackConfigHook: resolveLikeThisProcess });
+  return bundleWorkflowCode({
+    workflowsPath,
+    webpackConfigHook: resolveLikeThisProcess,
+    ...(logger ? { logger } : {}),
+  });
 }
 
 /** Pawl's own workflows: TypeScript in a checkout, JavaScript in the package. */

@@ -66,14 +66,14 @@ const pins: Record<string, Names> = {
   },
   './testing': {
     values: words(`
-      CrashPoint ReplayFailedError connectReceiver crashAt cut failWith findTestServers hang
+      CrashPoint ReplayFailedError connectReceiver crashAt cut effectLedgerContract failWith findTestServers hang
       isFault lastUserText modeKinds readReceipts replayHistories reset saveHistory
       scriptedModel scriptedReplies spawnReceiver startBank startMailbox startModelProvider
-      toolResults until withTestRun
+      stopTestServers toolResults until withTestRun
     `),
     types: words(`
       AcceptanceLine Answer Bank BankOptions CrashHook CutEnd EffectLine EffectRecord History
-      Json Mailbox MailboxOptions ModeKind ModeMatch ModeOptions ModeRule ModelAnswer
+      Json LedgerUnderTest Mailbox MailboxOptions ModeKind ModeMatch ModeOptions ModeRule ModelAnswer
       ModelFault ModelProvider ModelProviderOptions ModelReply ModelRequest ModelScript
       ModelUsage Modes NeutralMessage NeutralPart NeutralRequest NeutralTool ReceiptFilter
       ReceiptLine ReceiptsLogContents ReceiptsLogLine Receiver ReceiverClient ReceiverOptions
