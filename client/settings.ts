@@ -53,7 +53,8 @@ export function toPrintableAddress(databaseUrl: string): string {
   }
 }
 
-function osUser(env: Environment): string {
+/** Who sits at the keyboard. */
+export function osUser(env: Environment): string {
   try {
     return userInfo().username;
   } catch {

@@ -18,6 +18,10 @@ export const guarantees = {
     'A retry does not re-issue what was done: both attempts carry one key, the receiver holds one receipt, the workflow gets the first one.',
   'S2-07':
     'The bank succeeds and the worker dies before recording it: one receipt, two requests with byte-equal key and body, the result is the first receipt; a bank that refuses the repeat leaves no silent guess.',
+  'F-34':
+    'A worker that dies between an effect and its record leaves nothing to chance: the effect is recognised and recorded, or shown as a doubt.',
+  'S2-21':
+    'The same workflow under the same faults: a plain worker pays some invoices twice, effect() pays none twice and loses none.',
   'S2-08':
     'A key alone does not carry an effect: another body, an expired key, a request in flight, a receiver without keys each have their own safe end.',
   'identity-once':

@@ -43,15 +43,18 @@ export const reconcileOptions: ExplicitOptions = {
   retry: { maximumAttempts: 1 },
 };
 
-/** Tools: Temporal counts dispatches here, the ledger counts sends and ends them at the tool's own limit. */
+/**
+ * Tools: Temporal counts dispatches here, the ledger counts sends and ends them at the tool's own limit. These intervals
+ * hold for time-outs only (a frozen worker eats dispatches); every failure of ours brings its own delay.
+ */
 export function toolOptions(timeoutMs: number, summary?: string): ExplicitOptions {
   return {
     startToCloseTimeout: timeoutMs + LEDGER_MARGIN_MS,
     heartbeatTimeout: HEARTBEAT_TIMEOUT,
     retry: {
-      initialInterval: '500ms',
+      initialInterval: '200ms',
       backoffCoefficient: 2,
-      maximumInterval: '30s',
+      maximumInterval: '5s',
       maximumAttempts: 1_000,
     },
     ...(summary === undefined ? {} : { summary }),

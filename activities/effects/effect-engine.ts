@@ -17,6 +17,7 @@ import {
   type FactEntry,
   toView,
 } from '../ledger/effect-ledger.ts';
+import { PolicyUnavailableError } from '../policy/policy.ts';
 import { attemptSend, messageOf, type SendAnswer } from './attempt-send.ts';
 import type { CrashHook } from './crash-points.ts';
 import { type Authority, passGate } from './gate.ts';
@@ -58,8 +59,14 @@ export function createEffectEngine(deps: EngineDeps): EffectEngine {
       try {
         return await perform(deps, job);
       } catch (error) {
-        if (!(error instanceof LedgerUnavailable)) throw error;
-        throw retryLater(deps, job, FailureType.LedgerUnavailable, error.message);
+        if (error instanceof LedgerUnavailable) {
+          throw retryLater(deps, job, FailureType.LedgerUnavailable, error.message);
+        }
+        // No verdict, no effect: the policy is asked again at the next attempt.
+        if (error instanceof PolicyUnavailableError) {
+          throw retryLater(deps, job, FailureType.PolicyUnavailable, error.message);
+        }
+        throw error;
       }
     },
   };

@@ -57,7 +57,8 @@ async function lookAfter(
   switch (move.kind) {
     case 'probe': {
       const tool = deps.tools.get(record.tool);
-      if (!tool) return doubt(deps, record, `no worker has the tool ${record.tool} to ask with`);
+      if (!tool)
+        return doubtIfOrphan(deps, record, `this worker has no ${record.tool} to ask with`);
       const seen = await probeOnce(deps, tool, begin.record, begin.nowMs);
       await deps.ledger.append(record.tenant, record.id, seen);
       return 'probed';
@@ -67,12 +68,23 @@ async function lookAfter(
     case 'send':
     case 'resend':
       // Sending is the run's own business, as long as there is a run.
-      if (await hasOwner(deps, record)) return 'left';
-      return doubt(deps, record, 'sent without a recorded answer, and its workflow is gone');
+      return doubtIfOrphan(
+        deps,
+        record,
+        'sent without a recorded answer, and its workflow is gone',
+      );
     case 'wait':
     case 'return':
       return 'left';
   }
+}
+
+async function doubtIfOrphan(
+  deps: ReconcilerDeps,
+  record: EffectRecord,
+  reason: string,
+): Promise<'doubted' | 'left'> {
+  return (await hasOwner(deps, record)) ? 'left' : doubt(deps, record, reason);
 }
 
 function hasOwner(deps: ReconcilerDeps, { workflowId }: EffectRecord): Promise<boolean> {

@@ -144,13 +144,23 @@ async function runRead(
         message: messageOf(error),
       });
     }
-    const delayMs = nextDelayMs({ attempt, baseMs: 250, capMs: 30_000, random: deps.random() });
-    throw ApplicationFailure.create({
-      type: FailureType.ToolFailed,
-      message: `${tool.name}: ${messageOf(error)}`,
-      nextRetryDelay: Math.max(1, delayMs),
-    });
+    throw retryRead(tool, attempt, error, deps.random());
   }
+}
+
+/** A failed read that is tried again, after a delay of ours. */
+export function retryRead(
+  tool: AnyTool,
+  attempt: number,
+  error: unknown,
+  random: number,
+): ApplicationFailure {
+  const delayMs = nextDelayMs({ attempt, baseMs: 250, capMs: 30_000, random });
+  return ApplicationFailure.create({
+    type: FailureType.ToolFailed,
+    message: `${tool.name}: ${messageOf(error)}`,
+    nextRetryDelay: Math.max(1, delayMs),
+  });
 }
 
 function callRead(

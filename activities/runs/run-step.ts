@@ -5,14 +5,14 @@ import type { EffectOutcome, ToolActivityInput } from '../../domain/rules/effect
 import { FailureType } from '../../domain/rules/failure.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
-import { outputProblem } from '../effects/attempt-send.ts';
+import { messageOf, outputProblem } from '../effects/attempt-send.ts';
 import { claimOf } from '../effects/claim.ts';
 import { shortId, toJson } from '../effects/fingerprint.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import { joinSignals } from '../join-signals.ts';
 import { effectId } from '../../domain/rules/ids.ts';
 import { summarise, toIntent } from './propose-call.ts';
-import { requireTool } from './run-calls.ts';
+import { requireTool, retryRead } from './run-calls.ts';
 import type { RunDeps } from './run-deps.ts';
 
 type StepInput = Extract<ToolActivityInput, { kind: 'step' }>;
@@ -58,7 +58,7 @@ async function effectStep(
   return outcome;
 }
 
-/** A read is repeated by Temporal's own retries: nothing of it is ledgered. */
+/** A read is repeated up to the tool's own limit: nothing of it is ledgered. */
 async function readStep(
   deps: RunDeps,
   tool: AnyTool,
@@ -83,7 +83,10 @@ async function readStep(
   } catch (error) {
     if (isRefusal(error))
       return { kind: 'refused', code: error.code, message: error.message, seq: 0 };
-    throw error;
+    if (context.cancellationSignal.aborted) throw error;
+    const { attempt } = context.info;
+    if (attempt >= tool.sendsMax) return { kind: 'failed', message: messageOf(error), seq: 0 };
+    throw retryRead(tool, attempt, error, deps.random());
   }
 }
 

@@ -94,12 +94,13 @@ export function foldFact(state: EffectState, fact: Fact): EffectState {
       return {
         ...state,
         status: 'applied',
-        conflict: state.conflict || wasRefused(state),
+        conflict: !endsConflict(state, fact) && (state.conflict || wasRefused(state)),
         code: undefined,
         reason: undefined,
       };
     case 'refused':
-      if (state.status === 'applied') return { ...state, conflict: true };
+      // What a workflow was told stays told.
+      if (state.status === 'applied') return { ...state, conflict: !endsConflict(state, fact) };
       return { ...state, status: 'refused', code: fact.code, reason: fact.message };
     case 'doubted':
       if (isSettled(state.status)) return state;
@@ -110,6 +111,11 @@ export function foldFact(state: EffectState, fact: Fact): EffectState {
     default:
       return unreachable(fact);
   }
+}
+
+/** A human who looks at a contradiction has the last word on it; one who contradicts begins one. */
+function endsConflict(state: EffectState, { source }: { readonly source: FactSource }): boolean {
+  return state.conflict && source === 'human';
 }
 
 function wasRefused(state: EffectState): boolean {

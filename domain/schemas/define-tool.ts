@@ -21,7 +21,7 @@ export interface EffectDeclaration<Input, Output> {
   readonly probe?: (input: Input, ctx: ProbeContext) => Promise<ProbeResult<Output>>;
   /** What makes two calls the same intention, in any turn or run. Without it only retries are recognised. */
   readonly identity?: (input: Input) => readonly (string | number)[];
-  /** Counts against limits on moved money, and stands in approvals. */
+  /** Stands in approvals, and policies see it as `amountMinor` and `currency`. */
   readonly amount?: (input: Input) => Amount;
   /** The tool writes into the ledger's own database, in the ledger's transaction. */
   readonly transactional?: true;

@@ -54,11 +54,11 @@ describe('names in histories; red means: decide, then change pin and CHANGELOG i
       words(`
         Model.RateLimited Model.Overloaded Model.Unavailable Model.Authentication
         Model.QuotaExhausted Model.RequestInvalid Model.ContextOverflow Model.AnswerInvalid
-        Model.NotConfigured Tool.Failed Tool.Unavailable Tool.InputInvalid Tool.SecondWrite
-        Effect.Ambiguous Effect.InDoubt Effect.Refused Effect.Blocked Effect.ClaimLost
-        Effect.ArgumentsDiffer Effect.NotSent Effect.Unsupported Ledger.Unavailable
-        Ledger.RolledBack Run.Paused Run.Cancelled Agent.Unknown Agent.InputInvalid
-        Policy.Unavailable Payload.TooLarge
+        Model.NotConfigured Tool.Failed Tool.Unavailable Tool.InputInvalid
+        Effect.Ambiguous Effect.Refused Effect.Blocked
+        Effect.ArgumentsDiffer Effect.NotSent Ledger.Unavailable
+        Ledger.RolledBack Run.Cancelled Agent.Unknown
+        Policy.Unavailable
       `),
     );
   });

@@ -51,7 +51,7 @@ function expectEachPaidOnce(): void {
 
 describe('npm start', () => {
   guarantee(
-    ['F-01', 'S2-07'],
+    ['F-01', 'F-34', 'S2-07'],
     'the worker is killed after the bank has committed → two sends of the same bytes, one receipt, exit 0',
     async () => {
       const demo = start();

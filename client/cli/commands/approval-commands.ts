@@ -11,6 +11,7 @@ import { toSafeLine } from '../format/safe-text.ts';
 import { formatMoney } from '../format/values.ts';
 import { formatWake } from '../format/wake-format.ts';
 import { asOption } from './run-commands.ts';
+import { osUser } from '../../settings.ts';
 
 type Decision = 'approve' | 'deny';
 
@@ -92,7 +93,8 @@ async function decide(call: Call<DecideOptions>, decision: Decision): Promise<Ex
   if (typed === undefined && !chosen) return ExitCode.Interrupted;
   // With an id the decision is made at once; what it was about is printed all the same.
   const working = client[decision](chosen?.id ?? typed ?? '', {
-    approver: options.as,
+    // In a development stack runs are asked for by `dev`: whoever sits here may decide about them.
+    approver: options.as ?? osUser(process.env),
     reason: options.reason,
     binding: chosen?.binding,
   });
