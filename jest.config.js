@@ -35,6 +35,8 @@ const project = (name, extra = {}) => ({
 export default {
   reporters: ['default', '<rootDir>/test/plain-line-reporter.js'],
   testTimeout: 60_000,
+  // The tests mostly wait for servers and for time to pass: two cores carry three of them.
+  maxWorkers: 3,
   projects: [
     ...pure.map((name) => project(name)),
     ...onServers.map((name) => project(name, servers)),

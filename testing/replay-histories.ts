@@ -66,7 +66,7 @@ async function replay(
   histories: readonly NamedHistory[],
   workflowBundle: WorkflowBundle,
 ): Promise<readonly ReplayFailure[]> {
-  const { Worker } = await import('@temporalio/worker');
+  const { Worker } = await loadQuietWorker();
   const failures: ReplayFailure[] = [];
   // One by one: a history that cannot even be read must not end the others' replay.
   for (const { name, history } of histories) {
@@ -78,4 +78,20 @@ async function replay(
     }
   }
   return failures;
+}
+
+/** The failures are the report: the SDK's own log would hide them. */
+async function loadQuietWorker(): Promise<typeof import('@temporalio/worker')> {
+  const worker = await import('@temporalio/worker');
+  const { DefaultLogger, makeTelemetryFilterString, Runtime } = worker;
+  const filter = makeTelemetryFilterString({ core: 'ERROR' });
+  try {
+    Runtime.install({
+      logger: new DefaultLogger('ERROR'),
+      telemetryOptions: { logging: { filter } },
+    });
+  } catch {
+    // Installed before, by a worker of this process.
+  }
+  return worker;
 }

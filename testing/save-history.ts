@@ -12,7 +12,10 @@ export interface SaveHistoryOptions {
   readonly runId?: string;
 }
 
-/** Writes the history of a workflow to `file` (name it `.bin`) for `replayHistories`; returns the number of events. */
+/**
+ * Writes the history of a workflow to `file` (name it `.bin`) for `replayHistories`; returns the number of events. What
+ * tells of the machine (host names, stack traces) is left out: a replay does not look at it.
+ */
 export async function saveHistory(
   client: Pick<Client, 'workflow'>,
   workflowId: string,
@@ -20,8 +23,22 @@ export async function saveHistory(
   { runId }: SaveHistoryOptions = {},
 ): Promise<number> {
   const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-  const { temporal } = await import('@temporalio/proto');
+  // A CommonJS package: Node finds its names behind `default` only.
+  const { temporal } = (await import('@temporalio/proto')).default;
+  forgetMachine(history);
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, temporal.api.history.v1.History.encode(history).finish());
   return history.events?.length ?? 0;
+}
+
+const OF_THE_MACHINE = new Set(['identity', 'stackTrace']);
+
+function forgetMachine(message: object): void {
+  for (const [name, value] of Object.entries(message) as [string, unknown][]) {
+    if (typeof value === 'string' && OF_THE_MACHINE.has(name)) {
+      Object.assign(message, { [name]: '' });
+    } else if (typeof value === 'object' && value !== null && !(value instanceof Uint8Array)) {
+      forgetMachine(value);
+    }
+  }
 }

@@ -4,7 +4,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client, Connection } from '@temporalio/client';
-import { migrate } from '../activities/ledger/migrate.ts';
 import type { ApprovalView } from '../client/approval-views.ts';
 import { PawlClient } from '../client/pawl-client.ts';
 import type { RunStatus } from '../client/run-views.ts';
@@ -16,9 +15,10 @@ import {
   startMailbox,
   startModelProvider,
 } from '../devstack/receivers/index.ts';
-import { createTestDatabase, dropTestDatabase } from '../devstack/test-database.ts';
 import { type CleanUps, withCleanUps } from './clean-ups.ts';
+import { createFreshDatabase } from './fresh-database.ts';
 import type { History } from './save-history.ts';
+import { describeStanding } from './describe-standing.ts';
 import {
   type AnyAgent,
   type Receivers,
@@ -94,9 +94,7 @@ async function openSite(options: TestRunOptions, cleanUps: CleanUps): Promise<Te
   const servers = await findTestServers();
   const folder = await mkdtemp(join(tmpdir(), 'pawl-test-'));
   cleanUps.add(() => rm(folder, { recursive: true, force: true }));
-  const database = await createTestDatabase();
-  cleanUps.add(() => dropTestDatabase(database));
-  await migrate(database.url);
+  const databaseUrl = await createFreshDatabase(servers.databaseUrl, cleanUps);
   const bank = await startBank({ logFile: join(folder, 'bank.jsonl') });
   cleanUps.add(() => bank.close());
   const mailbox = await startMailbox({ logFile: join(folder, 'mailbox.jsonl') });
@@ -105,7 +103,7 @@ async function openSite(options: TestRunOptions, cleanUps: CleanUps): Promise<Te
   cleanUps.add(() => model.close());
   return {
     temporalAddress: options.temporalAddress ?? servers.temporalAddress,
-    databaseUrl: database.url,
+    databaseUrl,
     taskQueue: `test-${randomBytes(6).toString('hex')}`,
     receivers: { bank, mailbox },
     model,
@@ -156,7 +154,8 @@ function toTestRun(
       return { runKey, result: () => result(runKey) };
     },
     result,
-    untilStatus: (runKey, status, timeoutMs) => untilStatus(client, runKey, status, timeoutMs),
+    untilStatus: (runKey, status, timeoutMs) =>
+      untilStatus(client, temporal, runKey, status, timeoutMs),
     nextApproval: (runKey) =>
       until(async () => (await client.approvals({ run: runKey }))[0], {
         what: `an approval of ${runKey}`,
@@ -192,20 +191,13 @@ async function awaitResult(
     clearTimeout(timer);
     ended.catch(() => undefined);
   }
-  throw new Error(
-    `${runKey} has not ended within ${timeoutMs} ms: ${await standing(client, runKey)}`,
-  );
-}
-
-/** A run's status in words, with what keeps it where it is. */
-async function standing(client: PawlClient, runKey: string): Promise<string> {
-  const { run } = await client.show(runKey);
-  const { status, stuckCause, turn } = run;
-  return `${status} in turn ${turn}${stuckCause === null ? '' : ` ${JSON.stringify(stuckCause)}`}`;
+  const where = await describeStanding(client, temporal, runKey);
+  throw new Error(`${runKey} has not ended within ${timeoutMs} ms: ${where}`);
 }
 
 async function untilStatus(
   client: PawlClient,
+  temporal: Client,
   runKey: string,
   wanted: RunStatus,
   timeoutMs?: number,
@@ -214,7 +206,7 @@ async function untilStatus(
   try {
     await until(isThere, timeoutMs === undefined ? {} : { timeoutMs });
   } catch (error) {
-    const is = await standing(client, runKey);
-    throw new Error(`${runKey} is ${is}, not ${wanted}`, { cause: error });
+    const where = await describeStanding(client, temporal, runKey);
+    throw new Error(`${runKey} is ${where}, not ${wanted}`, { cause: error });
   }
 }

@@ -11,6 +11,8 @@ export type ExplicitOptions = ActivityOptions &
 
 /** A dead worker is noticed after this; the effect's lease, not this, decides what may be concluded. */
 const HEARTBEAT_TIMEOUT = '5s';
+/** A model call is paid for: a worker that is only busy must not lose it. */
+const MODEL_HEARTBEAT_TIMEOUT = '10s';
 /** What the ledger needs around a tool's own time. */
 const LEDGER_MARGIN_MS = 10_000;
 
@@ -28,7 +30,7 @@ export const ledgerOptions: ExplicitOptions = {
 /** The model: hopeless failures are not retryable by their type; all others wait for the provider to come back. */
 export const modelOptions: ExplicitOptions = {
   startToCloseTimeout: '10m',
-  heartbeatTimeout: HEARTBEAT_TIMEOUT,
+  heartbeatTimeout: MODEL_HEARTBEAT_TIMEOUT,
   retry: {
     initialInterval: '1s',
     backoffCoefficient: 2,

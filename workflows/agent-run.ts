@@ -33,8 +33,7 @@ export async function agentRun(input: AgentRunInput<RunState>): Promise<AgentRun
     turn: state.turn,
     sinceMs: Date.now(),
   };
-  const inbox = openInbox(() => view);
-  inbox.paused = state.control.paused;
+  const inbox = openInbox(state.control, () => view);
   try {
     for (;;) {
       state = withControl(state, { paused: inbox.paused, cancelled: inbox.cancelled });
@@ -48,10 +47,12 @@ export async function agentRun(input: AgentRunInput<RunState>): Promise<AgentRun
       };
       setCurrentDetails(view.detail);
       if (step.kind === 'finish') return await close(state, step.result);
+      const { controls } = inbox;
       const next = apply(state, await performStep(step, state, inbox));
-      if (next.control !== state.control) noteControl(inbox, next);
+      // A message that came meanwhile is newer than what an activity has seen in the rows.
+      if (inbox.controls === controls && next.control !== state.control) noteControl(inbox, next);
       state = next;
-      if (workflowInfo().continueAsNewSuggested) await carryOn(input, state);
+      if (workflowInfo().continueAsNewSuggested) await carryOn(input, state, inbox);
     }
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
@@ -75,9 +76,15 @@ async function close(state: RunState, result: RunResult): Promise<AgentRunResult
 }
 
 /** A new execution with the same workflow id and the same state; nothing of the old history comes along. */
-async function carryOn(input: AgentRunInput<RunState>, state: RunState): Promise<never> {
+async function carryOn(
+  input: AgentRunInput<RunState>,
+  state: RunState,
+  { paused, cancelled }: Inbox,
+): Promise<never> {
   const { input: _shown, ...rest } = input;
-  return continueAsNew<typeof agentRun>({ ...rest, carried: state });
+  // What was signalled since the last step: the new execution has an inbox of its own.
+  const carried = withControl(state, { paused, cancelled });
+  return continueAsNew<typeof agentRun>({ ...rest, carried });
 }
 
 /** A run that cannot go on is parked, visibly and for as long as it takes; `pawl resume` takes it up again. */
@@ -98,7 +105,7 @@ async function park(
     await runPawlActivity('pawl.park', { v: 1, tenant, runKey, cause }, ledgerOptions);
     await condition(() => inbox.controls > controls && !inbox.paused);
     await runPawlActivity('pawl.park', { v: 1, tenant, runKey, cause: null }, ledgerOptions);
-    return carryOn(input, state);
+    return carryOn(input, state, inbox);
   });
 }
 

@@ -1,5 +1,6 @@
 // What has reached a run from outside: handlers that only note and return, so that none is ever left unfinished.
 import { CancellationScope, condition, setHandler } from '@temporalio/workflow';
+import type { RunState } from '../domain/rules/run.ts';
 import * as messages from './messages.ts';
 
 export interface Inbox {
@@ -15,8 +16,12 @@ export interface Inbox {
 const NEWS_MAX = 1_000;
 
 /** Installs the handlers of an agent run. The rows behind the messages decide; a message only wakes. */
-export function openInbox(statusOf: () => messages.RunStatusView): Inbox {
-  const inbox: Inbox = { paused: false, cancelled: false, controls: 0, news: new Set() };
+export function openInbox(
+  carried: RunState['control'],
+  statusOf: () => messages.RunStatusView,
+): Inbox {
+  // Filled before the handlers are there: what was signalled before the first task is delivered at once.
+  const inbox: Inbox = { ...carried, controls: 0, news: new Set() };
   setHandler(messages.decided, ({ approval }) => note(inbox, approval));
   setHandler(messages.settled, ({ effect }) => note(inbox, effect));
   setHandler(messages.steered, () => undefined);

@@ -113,7 +113,9 @@ async function loadWorker(): Promise<typeof import('@temporalio/worker')> {
 }
 
 async function loadProto(): Promise<typeof import('@temporalio/proto')> {
-  return import('@temporalio/proto').catch(toMissing('@temporalio/proto'));
+  const proto = await import('@temporalio/proto').catch(toMissing('@temporalio/proto'));
+  // A CommonJS package: Node finds its names behind `default` only.
+  return proto.default;
 }
 
 function toMissing(name: string): (error: unknown) => never {

@@ -21,6 +21,7 @@ import {
 import type { ServerDeath, ServerProcess } from './server-process.ts';
 import { checkTemporalAddress, servesNamespace, waitUntilServing } from './temporal-ready.ts';
 import { TEMPORAL_DYNAMIC_CONFIG, TEMPORAL_SQLITE_PRAGMAS } from './temporal-settings.ts';
+import type { DynamicConfigSetting } from './temporal-settings.ts';
 import { guardServer } from './watchdog.ts';
 
 const NAMESPACE = 'default';
@@ -44,6 +45,8 @@ export interface TemporalOptions extends FindTemporalOptions {
    * process.
    */
   readonly ephemeral?: boolean | undefined;
+  /** Beside Pawl's own settings, for tests that need a limit in reach. */
+  readonly dynamicConfig?: readonly DynamicConfigSetting[] | undefined;
 }
 
 export interface TemporalServer {
@@ -93,7 +96,11 @@ function placeFor({ dataDir, ephemeral = false }: TemporalOptions): Place {
 }
 
 /** The command line of the development server. */
-export function temporalArguments({ port, uiPort }: Ports, databasePath?: string): string[] {
+export function temporalArguments(
+  { port, uiPort }: Ports,
+  databasePath?: string,
+  dynamicConfig: readonly DynamicConfigSetting[] = [],
+): string[] {
   return [
     ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--log-level', 'warn'],
     ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort)]),
@@ -101,7 +108,7 @@ export function temporalArguments({ port, uiPort }: Ports, databasePath?: string
     ...(databasePath === undefined
       ? []
       : TEMPORAL_SQLITE_PRAGMAS.flatMap((pragma) => ['--sqlite-pragma', pragma])),
-    ...TEMPORAL_DYNAMIC_CONFIG.flatMap(({ key, value }) => [
+    ...[...TEMPORAL_DYNAMIC_CONFIG, ...dynamicConfig].flatMap(({ key, value }) => [
       '--dynamic-config-value',
       `${key}=${JSON.stringify(value)}`,
     ]),
@@ -136,7 +143,7 @@ async function startOnce(path: string, place: Place, ports: Ports, options: Temp
   const server = await startProcess({
     name: 'Temporal',
     command: path,
-    args: temporalArguments(ports, place.databasePath),
+    args: temporalArguments(ports, place.databasePath, options.dynamicConfig),
     logPath: place.logPath,
     env,
   });

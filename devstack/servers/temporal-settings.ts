@@ -1,9 +1,12 @@
 // The settings of the Temporal development server; `deploy/temporal-dynamic-config.yaml` holds the
 // same ones.
 
-export interface DynamicConfigValue {
+export interface DynamicConfigSetting {
   readonly key: string;
   readonly value: number | string | boolean;
+}
+
+export interface DynamicConfigValue extends DynamicConfigSetting {
   readonly why: string;
 }
 

@@ -1,0 +1,120 @@
+// Continue-as-new: a run outlives its history, and nothing that arrives around the seam is lost or done twice.
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type ModelScript, type TestRun, toolResults, until, withTestRun } from 'pawl/testing';
+import type { TemporalServer } from '../../devstack/servers/temporal-server.ts';
+import { startTemporal } from '../../devstack/servers/temporal-server.ts';
+import { guarantee } from '../guarantee.ts';
+import { startRun } from '../../domain/rules/start-run.ts';
+import { CACHES, calls, clerk, DONE, insertRun, pay, TASK } from './clerk.ts';
+
+const LARGE = 20_000;
+/** A turn of one model call and one effect is 12 events: almost every turn ends an execution. */
+const SUGGEST_AT_EVENTS = 14;
+
+let server: TemporalServer;
+
+beforeAll(async () => {
+  const limit = { key: 'limit.historyCount.suggestContinueAsNew', value: SUGGEST_AT_EVENTS };
+  // By default the next execution may begin a second after the last: time for messages in between, but a long one.
+  const interval = { key: 'history.workflowIdReuseMinimalInterval', value: '200ms' };
+  server = await startTemporal({
+    ephemeral: true,
+    env: { ...process.env, TEMPORAL_ADDRESS: undefined },
+    dynamicConfig: [limit, interval],
+  });
+});
+afterAll(() => server.stop());
+
+/** Pays `count` invoices, one a turn. */
+function payOneATurn(count: number, cents: number): ModelScript {
+  return (request) => {
+    const done = toolResults(request).length;
+    return done < count ? calls(pay(`r-${done}`, cents)) : DONE;
+  };
+}
+
+const references = (count: number): string[] => Array.from({ length: count }, (_, i) => `r-${i}`);
+
+async function countExecutions(t: TestRun, workflowId: string): Promise<number> {
+  return until(async () => {
+    const { count } = await t.temporal.workflow.count(`WorkflowId = '${workflowId}'`);
+    return count > 1 && count;
+  });
+}
+
+describe.each(CACHES)('continue-as-new, %s', (_title, maxCachedWorkflows) => {
+  const options = () => ({
+    agents: (r: Parameters<typeof clerk>[0]) => [clerk(r)],
+    maxCachedWorkflows,
+    temporalAddress: server.address,
+  });
+
+  it('eight turns over several executions → one run: its turns, its transcript, each effect once', async () => {
+    await withTestRun({ ...options(), model: payOneATurn(8, 2_000) }, async (t) => {
+      const { runKey, result } = await t.start('clerk', TASK);
+      expect((await result()).result).toMatchObject({ kind: 'completed', turns: 9 });
+      expect(await countExecutions(t, runKey)).toBeGreaterThanOrEqual(4);
+      expect(t.bank.receipts().map(({ reference }) => reference)).toEqual(references(8));
+      expect(t.bank.requests()).toHaveLength(8);
+      expect(t.model.requests()).toHaveLength(9);
+      const { transcript } = await t.client.show(runKey, { transcript: true });
+      expect(transcript).toHaveLength(1 + 8 * 2 + 1);
+    });
+  });
+
+  guarantee(
+    'S2-04',
+    'approvals that are given the moment they are asked for, around each seam → none is lost, each effect once',
+    async () => {
+      await withTestRun({ ...options(), model: payOneATurn(6, LARGE) }, async (t) => {
+        const { runKey, result } = await t.start('clerk', TASK);
+        for (let turn = 0; turn < 6; turn += 1) {
+          const { id } = await t.nextApproval(runKey);
+          await t.client.approve(id, { approver: 'ann' });
+        }
+        expect((await result()).result).toMatchObject({ kind: 'completed', turns: 7 });
+        expect(await countExecutions(t, runKey)).toBeGreaterThanOrEqual(3);
+        expect(t.bank.receipts().map(({ reference }) => reference)).toEqual(references(6));
+        expect(t.bank.requests()).toHaveLength(6);
+      });
+    },
+  );
+
+  it('resumed between two executions, before the second has begun → it does not wait for another resume', async () => {
+    await withTestRun({ ...options(), model: payOneATurn(1, 2_000) }, async (t) => {
+      const start = await insertRun(t, 'clerk', TASK);
+      const state = startRun(start, Date.now());
+      const carried = { ...state, control: { paused: true, cancelled: false } };
+      await t.temporal.workflow.signalWithStart('agentRun', {
+        workflowId: start.runKey,
+        taskQueue: t.taskQueue,
+        args: [{ ...start, carried }],
+        signal: 'pawl.resumed',
+        signalArgs: [{ v: 1, by: 'ann' }],
+      });
+      expect((await t.result(start.runKey, 10_000)).result?.kind).toBe('completed');
+    });
+  });
+
+  guarantee(
+    'S2-11d',
+    'paused and resumed around the seams → nothing goes out in between',
+    async () => {
+      await withTestRun({ ...options(), model: payOneATurn(6, 2_000) }, async (t) => {
+        t.bank.setMode('*', 'slow', { delayMs: 150 });
+        const { runKey, result } = await t.start('clerk', TASK);
+        for (const sent of [1, 2, 4]) {
+          await until(() => t.bank.requests().length >= sent);
+          expect((await t.client.pause(runKey)).status).toBe('paused');
+          const before = t.bank.requests().length;
+          await t.restartWorker();
+          expect(t.bank.requests()).toHaveLength(before);
+          await t.client.resume(runKey);
+        }
+        expect((await result()).result?.kind).toBe('completed');
+        expect(t.bank.receipts().map(({ reference }) => reference)).toEqual(references(6));
+        expect(t.bank.requests()).toHaveLength(6);
+      });
+    },
+  );
+});
