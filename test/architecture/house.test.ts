@@ -157,3 +157,17 @@ describe('what is published and written', () => {
     expect(dead).toEqual([]);
   });
 });
+
+describe('the lock file', () => {
+  it('every optional package of another platform → is in it: npm ci refuses a lock that leaves one out', () => {
+    const { packages } = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { version?: string; optionalDependencies?: Record<string, string> }>;
+    };
+    const names = new Set(Object.keys(packages).map((at) => at.split('node_modules/').at(-1)));
+    const wanted = Object.values(packages).flatMap((one) =>
+      Object.keys(one.optionalDependencies ?? {}),
+    );
+    expect(wanted.length).toBeGreaterThan(20);
+    expect(wanted.filter((name) => !names.has(name))).toEqual([]);
+  });
+});

@@ -18,7 +18,7 @@ const isListening = (url: string): Promise<boolean> =>
     socket.once('connect', () => socket.destroy());
   });
 
-// A missed heartbeat takes five seconds to be noticed, so the deaths happen side by side.
+// A missed heartbeat takes five to ten seconds to be noticed, so the deaths happen side by side.
 describe('crashAt', () => {
   it('a keyed effect and a model call die behind the send → done again by another attempt, one receipt, one answer', async () => {
     await Promise.all([keyedEffectDies(), modelCallDies()]);
