@@ -28,7 +28,8 @@ const types = {
   },
 } as pg.CustomTypesConfig;
 
-const CONNECT_TIMEOUT_MS = 5_000;
+// Counts the wait for a free connection, too: a burst of starts has to wait its turn, not to fail.
+const CONNECT_TIMEOUT_MS = 30_000;
 
 /** Opens a small pool; connections are made when first needed. Without a URL every use throws NotConfiguredError. */
 export function openDatabase(url: string | undefined): Database {

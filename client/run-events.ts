@@ -99,10 +99,11 @@ function diffCalls(before: RunSnapshot | undefined, after: RunSnapshot): TurnEve
     .map((one) => ({ turn: one.turn, event: { kind: 'call', ...one } }));
 }
 
+/** Reads and refusals; what becomes of an effect is told by the effect. */
 function endedCalls(before: RunSnapshot | undefined, after: RunSnapshot): TurnEvent[] {
   const ended = new Set(before?.calls.filter((one) => one.ended !== null).map(callId));
   return after.calls
-    .filter((one) => one.ended !== null && !ended.has(callId(one)))
+    .filter((one) => one.effect === null && one.ended !== null && !ended.has(callId(one)))
     .map((one) => ({ turn: one.turn, event: { kind: 'call-ended', ...one } }));
 }
 

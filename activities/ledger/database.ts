@@ -39,7 +39,8 @@ export interface Database {
   close(): Promise<void>;
 }
 
-const CONNECT_TIMEOUT_MS = 10_000;
+// Counts the wait for a free connection, too.
+const CONNECT_TIMEOUT_MS = 30_000;
 
 /** Opens a pool; connections are made when first needed. */
 export function openDatabase({ url, connectionsMax = 10 }: DatabaseOptions): Database {
