@@ -98,7 +98,7 @@ describe('events between two looks', () => {
       }),
     );
     expect(kinds(events)).toEqual([
-      ...['status', 'turn', 'call', 'approval', 'effect', 'call-ended'],
+      ...['status', 'turn', 'call', 'approval', 'effect'],
       ...['turn', 'call', 'call-ended'],
     ]);
   });
