@@ -34,9 +34,9 @@ const project = (name, extra = {}) => ({
 
 export default {
   reporters: ['default', '<rootDir>/test/plain-line-reporter.js'],
-  testTimeout: 60_000,
-  // The tests mostly wait for servers and for time to pass: two cores carry three of them.
-  maxWorkers: 3,
+  testTimeout: 120_000,
+  // The tests mostly wait for servers and for time to pass: more than two at once starve each other.
+  maxWorkers: 2,
   projects: [
     ...pure.map((name) => project(name)),
     ...onServers.map((name) => project(name, servers)),

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface UntilOptions {
   /** What is waited for, for the error. @default 'the condition' */
   readonly what?: string;
-  /** @default 20_000 */
+  /** @default 60_000 */
   readonly timeoutMs?: number;
   /** Between two looks. @default 20 */
   readonly everyMs?: number;
@@ -13,7 +13,7 @@ export interface UntilOptions {
 /** Looks until `look` returns something other than undefined, null or false, and returns that; throws when time is up. */
 export async function until<T>(
   look: () => T | Promise<T>,
-  { what = 'the condition', timeoutMs = 20_000, everyMs = 20 }: UntilOptions = {},
+  { what = 'the condition', timeoutMs = 60_000, everyMs = 20 }: UntilOptions = {},
 ): Promise<Exclude<T, undefined | null | false>> {
   const givesUpAtMs = performance.now() + timeoutMs;
   for (;;) {

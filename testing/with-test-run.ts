@@ -170,7 +170,7 @@ function toTestRun(
   };
 }
 
-const RESULT_TIMEOUT_MS = 30_000;
+const RESULT_TIMEOUT_MS = 90_000;
 
 async function awaitResult(
   client: PawlClient,

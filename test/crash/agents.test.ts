@@ -7,7 +7,7 @@ import { createLane } from './fixtures/lane.ts';
 import { createPayerScript, modelRequestsOf } from './fixtures/payer-script.ts';
 import { createWorld, eventually, type World, writesFor } from './fixtures/world.ts';
 
-const TEST_MS = 120_000;
+const TEST_MS = 360_000;
 const lane = createLane(4);
 let world: World;
 
@@ -15,7 +15,7 @@ beforeAll(async () => {
   world = await createWorld({ script: createPayerScript() });
   await world.startSurvivor();
   lane.start();
-}, 60_000);
+}, 180_000);
 afterAll(() => world.close());
 
 /** A run whose worker dies at the point, finished by the survivor. */

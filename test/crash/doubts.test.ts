@@ -19,7 +19,7 @@ import {
   writesFor,
 } from './fixtures/world.ts';
 
-const TEST_MS = 180_000;
+const TEST_MS = 360_000;
 const lane = createLane(4);
 const gateway = createGateway();
 let world: World;
@@ -29,7 +29,7 @@ beforeAll(async () => {
   world = await createWorld({ gatewayUrl: await gateway.listen() });
   await world.startSurvivor();
   lane.start();
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await world.close();
   await gateway.close();

@@ -5,7 +5,7 @@ import { createLane } from './fixtures/lane.ts';
 import { createPayerScript, modelRequestsOf } from './fixtures/payer-script.ts';
 import { createWorld, eventually, type World } from './fixtures/world.ts';
 
-const TEST_MS = 120_000;
+const TEST_MS = 360_000;
 const PAYMENTS = 12;
 const KILLED_AFTER = Array.from({ length: PAYMENTS - 1 }, (_, at) => at + 1);
 const lane = createLane(4);
@@ -15,7 +15,7 @@ beforeAll(async () => {
   world = await createWorld({ script: createPayerScript() });
   await world.startSurvivor();
   lane.start();
-}, 60_000);
+}, 180_000);
 afterAll(() => world.close());
 
 const receiptsOf = (label: string): number[] =>

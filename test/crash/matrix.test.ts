@@ -31,7 +31,7 @@ beforeAll(async () => {
   world = await createWorld();
   await world.startSurvivor();
   lane.start();
-}, 60_000);
+}, 180_000);
 afterAll(() => world.close());
 
 const MODES = {

@@ -5,7 +5,7 @@ import { createLane } from './fixtures/lane.ts';
 import { createPayments, expectOneEffect, payment } from './fixtures/payments.ts';
 import { createWorld, eventually, type World, writesFor } from './fixtures/world.ts';
 
-const TEST_MS = 180_000;
+const TEST_MS = 360_000;
 const lane = createLane(4);
 let world: World;
 const { dieAt, takeOver, receiptsOf } = createPayments(() => world);
@@ -14,7 +14,7 @@ beforeAll(async () => {
   world = await createWorld();
   await world.startSurvivor();
   lane.start();
-}, 60_000);
+}, 180_000);
 afterAll(() => world.close());
 
 describe('a worker that is not dead', () => {

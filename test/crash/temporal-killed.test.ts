@@ -8,7 +8,7 @@ import { guarantee } from '../guarantee.ts';
 import { createPayerScript, modelRequestsOf } from './fixtures/payer-script.ts';
 import { createWorld, eventually, type World } from './fixtures/world.ts';
 
-const TEST_MS = 180_000;
+const TEST_MS = 360_000;
 const PAYMENTS = 12;
 const env = { ...process.env, TEMPORAL_ADDRESS: undefined };
 let dataDir: string;
@@ -19,7 +19,7 @@ beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'pawl-temporal-killed-'));
   temporal = await startTemporal({ dataDir, env });
   world = await createWorld({ script: createPayerScript(), temporalAddress: temporal.address });
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await world.close();
   await temporal.stop();

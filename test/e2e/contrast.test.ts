@@ -14,7 +14,7 @@ describe('npm run contrast', () => {
     'three runs under kills, resets and lost answers → duplicates on the plain worker, none with effect()',
     async () => {
       const { TEMPORAL_ADDRESS: _t, DATABASE_URL: _d, ...env } = process.env;
-      const options = { env: { ...env, NODE_OPTIONS: '' }, timeout: 240_000 };
+      const options = { env: { ...env, NODE_OPTIONS: '' }, timeout: 480_000 };
       const argv = [...runtimeArguments(MAIN), MAIN, '--runs', '3', '--seed', '1', '--json'];
       const { stdout } = await run(process.execPath, argv, options);
       const { systems } = JSON.parse(stdout) as { systems: readonly { duplicates: number }[] };
@@ -22,6 +22,6 @@ describe('npm run contrast', () => {
       expect(plain?.duplicates).toBeGreaterThan(0);
       expect(withEffect).toMatchObject({ duplicates: 0, lost: 0, silentDoubts: 0 });
     },
-    300_000,
+    500_000,
   );
 });

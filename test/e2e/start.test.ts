@@ -12,7 +12,7 @@ import { until } from '../../testing/until.ts';
 import { guarantee } from '../guarantee.ts';
 
 const MAIN = new URL('../../devstack/demo/main.ts', import.meta.url).pathname;
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 360_000;
 const PAID = ['1001', '1002', '1003', '1004', '1005', '1006', '1009', '1010'];
 
 let dataDir: string;
