@@ -8,6 +8,12 @@ import type { Json } from '../domain/rules/json.ts';
 import type { ModelStepResult } from '../domain/rules/run.ts';
 import { reconcile, type ReconcilerDeps, type SweepReport } from './effects/reconcile.ts';
 import { type CloseInput, closeRun, type ParkInput, parkRun } from './runs/close-run.ts';
+import {
+  type Compensable,
+  type CompensableInput,
+  listCompensable,
+  runCompensation,
+} from './runs/run-compensation.ts';
 import { modelStep } from './runs/model-step.ts';
 import type { ModelStepInput } from './runs/model-step-input.ts';
 import { type OpenInput, type OpenResult, openRun } from './runs/open-run.ts';
@@ -31,6 +37,8 @@ export interface PawlActivities {
   /** Stores outcomes that travelled through history while the ledger was down; returns the ledger's sequence. */
   'pawl.writeBack': (input: WriteBackInput) => Promise<number>;
   'pawl.reconcile': (input: { readonly v: 1 }) => Promise<SweepReport>;
+  /** What a run has done and not undone yet, the last first. */
+  'pawl.compensable': (input: CompensableInput) => Promise<readonly Compensable[]>;
 }
 
 /** `tool.<name>`: one effect, or several reads. */
@@ -48,26 +56,48 @@ export function createActivities(
     'pawl.park': (input) => parkRun(deps, input),
     'pawl.writeBack': (input) => writeBack(deps, input),
     'pawl.reconcile': () => reconcile({ ...deps, ...reconciler, tools: deps.registry.tools }),
+    'pawl.compensable': (input) => listCompensable(deps, input),
   };
   const tools = [...deps.registry.tools.keys()].map((name): [string, ToolActivity] => [
     `tool.${name}`,
-    (input) => (input.kind === 'calls' ? runCalls(deps, input) : runStep(deps, name, input)),
+    (input) => performTool(deps, name, input),
   ]);
   const reads = (input: Extract<ToolActivityInput, { kind: 'calls' }>): Promise<CallResults> =>
     runCalls(deps, input);
   const plain = { ...fixed, ...Object.fromEntries(tools), 'tool.reads': reads };
-  return { ...envelopeResults(plain), default: toolUnavailable };
+  return { ...envelopeResults(deps.crash, plain), default: toolUnavailable };
+}
+
+function performTool(
+  deps: RunDeps,
+  name: string,
+  input: ToolActivityInput,
+): Promise<CallResults | EffectOutcome> {
+  switch (input.kind) {
+    case 'calls':
+      return runCalls(deps, input);
+    case 'step':
+      return runStep(deps, name, input);
+    case 'compensate':
+      return runCompensation(deps, name, input);
+  }
 }
 
 type AnyActivity = (input: never) => Promise<unknown>;
 
 /** Every result crosses the boundary in the same envelope. */
 function envelopeResults(
+  crash: RunDeps['crash'],
   activities: Readonly<Record<string, AnyActivity>>,
 ): Record<string, AnyActivity> {
   const entries = Object.entries(activities).map(([name, activity]): [string, AnyActivity] => [
     name,
-    async (input) => enveloped(await activity(input)),
+    async (input) => {
+      const result = enveloped(await activity(input));
+      // Behind the answer to Temporal's SDK: whether the server has heard it is open.
+      setImmediate(() => void crash('after-return', name.replace(/^tool\./, '')));
+      return result;
+    },
   ]);
   return Object.fromEntries(entries);
 }

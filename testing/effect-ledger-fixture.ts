@@ -70,6 +70,7 @@ export function newIntent(change: Partial<EffectIntent> = {}): EffectIntent {
     amount: null,
     identityHash: null,
     approvalId: null,
+    compensates: null,
     ...change,
   };
 }

@@ -12,6 +12,7 @@ import {
 import type { Logger, WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { createActivities } from '../activities/index.ts';
 import { type CrashHook, crashHookFrom } from '../activities/effects/crash-points.ts';
+import { systemClock } from '../activities/clock.ts';
 import { createEffectEngine } from '../activities/effects/effect-engine.ts';
 import { createWire } from '../activities/effects/wire.ts';
 import { type Database, openDatabase } from '../activities/ledger/database.ts';
@@ -128,10 +129,10 @@ async function createRunDeps(
   registry: RunDeps['registry'],
   database: Database,
 ): Promise<RunDeps> {
-  const ledger = await createPostgresEffectLedger(database);
   const wire = createWire({ privateNetworks: config.privateNetworks });
   const crash = options.crash ?? crashHookFrom(config.crashAt);
   const random = options.random ?? Math.random;
+  const ledger = await createPostgresEffectLedger(database, { crash });
   return {
     database,
     ledger,
@@ -145,6 +146,7 @@ async function createRunDeps(
     prices: options.prices ?? PRICES,
     wire,
     crash,
+    clock: systemClock,
     random,
     keySecret: await readKeySecret(database),
   };

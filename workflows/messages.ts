@@ -2,7 +2,11 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
 
 /** The names of workflow types, signals and queries; never rename one: histories hold them. */
-export const WorkflowType = { AgentRun: 'agentRun', Reconciler: 'pawlReconciler' } as const;
+export const WorkflowType = {
+  AgentRun: 'agentRun',
+  Reconciler: 'pawlReconciler',
+  Compensate: 'pawlCompensate',
+} as const;
 
 /** Every signal only wakes: the row in PostgreSQL that it names is the authority. */
 export interface DecidedMessage {
@@ -55,4 +59,13 @@ export interface AgentRunInput<State = unknown> {
   readonly input?: unknown;
   /** Only after continue-as-new. */
   readonly carried?: State;
+}
+
+/** The start argument of `pawlCompensate`. */
+export interface CompensateInput {
+  readonly v: 1;
+  readonly tenant: string;
+  readonly runKey: string;
+  /** Short ids (`ef_…`); absent: every effect of the run. */
+  readonly effects?: readonly string[];
 }

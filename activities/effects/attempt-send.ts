@@ -1,18 +1,27 @@
 // One attempt to send one effect: runs the tool behind the write gate and reads what happened into facts.
-import { isRefusal } from '../../domain/schemas/outcomes.ts';
+import { isPending, isRefusal } from '../../domain/schemas/outcomes.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { Fact } from '../../domain/rules/effect.ts';
-import type { Json } from '../../domain/rules/json.ts';
 import { hasOpenSend } from '../../domain/rules/next-move.ts';
 import type { Claim, EffectLedger, EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
+import type { Clock } from '../clock.ts';
 import type { CrashHook } from './crash-points.ts';
 import { createEffectFetch, type WriteState } from './effect-fetch.ts';
-import { fingerprint, toJson } from './fingerprint.ts';
+import { toJson } from './fingerprint.ts';
+import {
+  judgeOutput,
+  messageOf,
+  noTransaction,
+  parseArguments,
+  type Ran,
+  settleWithin,
+} from './tool-run.ts';
 
 export interface SendDeps {
   readonly ledger: EffectLedger;
   readonly wire: typeof fetch;
   readonly crash: CrashHook;
+  readonly clock: Clock;
 }
 
 export interface SendJob {
@@ -37,7 +46,7 @@ export type SendAnswer =
 /** Runs the tool once, inside its lease. */
 export async function attemptSend(deps: SendDeps, job: SendJob): Promise<SendAnswer> {
   const { tool, record, claim } = job;
-  const signal = AbortSignal.timeout(Math.min(tool.timeoutMs, claim.leaseMs));
+  const signal = deps.clock.timeout(Math.min(tool.timeoutMs, claim.leaseMs));
   const gate = createEffectFetch({
     ...deps,
     ...job,
@@ -47,10 +56,11 @@ export async function attemptSend(deps: SendDeps, job: SendJob): Promise<SendAns
   const input = parseArguments(tool, record);
   if (input.kind === 'invalid') return { kind: 'unsent', error: input.error };
   if (tool.wire === 'own' && !(await gate.dispatchAtEntry()))
-    return answerOf(gate.state(), undefined, record);
+    return answerOf(gate.state(), undefined, job);
   const context = {
     fetch: gate.fetch,
     read: deps.wire,
+    transaction: noTransaction,
     idempotencyKey: record.wireKey,
     effect: record.shortId,
     runKey: record.runKey,
@@ -63,30 +73,10 @@ export async function attemptSend(deps: SendDeps, job: SendJob): Promise<SendAns
   await gate.close();
   if (ran.isLeftBehind) keepLateAnswer(deps, job, gate.state(), running);
   await deps.crash('before-settle', tool.name);
-  const answer = answerOf(gate.state(), ran, record);
-  return answer.kind === 'observed' ? judgeOutput(answer, tool, claim) : answer;
-}
-
-type Ran =
-  | { readonly ok: true; readonly output: unknown; readonly isLeftBehind: false }
-  | { readonly ok: false; readonly error: unknown; readonly isLeftBehind: boolean };
-
-/** A tool that ignores its signal is left behind when its time is up: its lease is over. */
-async function settleWithin(running: Promise<unknown>, signal: AbortSignal): Promise<Ran> {
-  let isLeftBehind = false;
-  const timedOut = new Promise<never>((_, reject) => {
-    const end = (): void => {
-      isLeftBehind = true;
-      reject(signal.reason as Error);
-    };
-    if (signal.aborted) end();
-    else signal.addEventListener('abort', end, { once: true });
-  });
-  try {
-    return { ok: true, output: await Promise.race([running, timedOut]), isLeftBehind: false };
-  } catch (error) {
-    return { ok: false, error, isLeftBehind };
-  }
+  const answer = answerOf(gate.state(), ran, job);
+  return answer.kind === 'observed'
+    ? { ...answer, entries: judgeOutput(tool, claim, answer.entries) }
+    : answer;
 }
 
 /** An answer however late is a fact: it resolves a doubt by itself, as long as this process lives. */
@@ -98,18 +88,15 @@ function keepLateAnswer(
 ): void {
   if (state.kind !== 'granted') return;
   const keep = async (output: unknown): Promise<void> => {
-    const late = observed(
-      { kind: 'applied', source: 'response', output: toJson(output) },
-      state.fence,
-    );
-    const judged = late.kind === 'observed' ? judgeOutput(late, tool, claim) : late;
-    if (judged.kind === 'observed') await ledger.append(record.tenant, record.id, judged.entries);
+    const fact = { kind: 'applied', source: 'response', output: toJson(output) } as const;
+    const entries = judgeOutput(tool, claim, [{ fact, fence: state.fence }]);
+    await ledger.append(record.tenant, record.id, entries);
   };
   // Nobody waits for this any more: what it cannot store stays in doubt.
   running.then(keep).catch(() => undefined);
 }
 
-function answerOf(state: WriteState, ran: Ran | undefined, record: EffectRecord): SendAnswer {
+function answerOf(state: WriteState, ran: Ran | undefined, { tool, record }: SendJob): SendAnswer {
   switch (state.kind) {
     case 'denied':
       return { kind: 'denied', answer: state.answer };
@@ -123,7 +110,7 @@ function answerOf(state: WriteState, ran: Ran | undefined, record: EffectRecord)
         reason: 'the tool tried a second write: one effect is one write, so split the tool',
       });
     case 'granted':
-      return afterGrant(state, ran);
+      return afterGrant(state, ran, tool);
   }
 }
 
@@ -160,6 +147,7 @@ const ANSWERED_AT_THE_DOOR = new Set([401, 403, 404, 405, 407, 410, 411, 413, 41
 function afterGrant(
   state: Extract<WriteState, { kind: 'granted' }>,
   ran: Ran | undefined,
+  tool: AnyTool,
 ): SendAnswer {
   const { fence } = state;
   if (state.notSent !== undefined) {
@@ -167,6 +155,10 @@ function afterGrant(
   }
   if (ran?.ok) {
     return observed({ kind: 'applied', source: 'response', output: toJson(ran.output) }, fence);
+  }
+  if (isPending(ran?.error)) {
+    const { reference } = ran.error;
+    return observed({ kind: 'pending', reference, withinMs: tool.pendingMs }, fence);
   }
   if (isRefusal(ran?.error) && !(state.isResend && ANSWERED_AT_THE_DOOR.has(state.status ?? 0))) {
     const { code, message } = ran.error;
@@ -190,52 +182,4 @@ function observed(fact: Fact, fence?: number, retryAfterMs?: number): SendAnswer
     entries: [entry],
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   };
-}
-
-/** An output that fails its schema after the effect is applied, with a problem; never a retry. */
-function judgeOutput(
-  answer: Extract<SendAnswer, { kind: 'observed' }>,
-  tool: AnyTool,
-  claim: Claim,
-): SendAnswer {
-  const entries = answer.entries.map((entry): FactEntry => {
-    const attempt = { attempt: claim.attempt };
-    if (entry.fact.kind !== 'applied') return { ...entry, ...attempt };
-    const problem = outputProblem(tool, entry.fact.output);
-    return { ...entry, ...attempt, ...(problem === undefined ? {} : { outputProblem: problem }) };
-  });
-  return { ...answer, entries };
-}
-
-/** What is wrong with an output, in one line; undefined when it matches the tool's schema. */
-export function outputProblem(tool: AnyTool, output: Json): string | undefined {
-  const parsed = tool.output.safeParse(output);
-  if (parsed.success) return undefined;
-  return parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
-}
-
-/**
- * What the ledger holds is what was approved: the schema only turns it into richer types (a Date), and has no second go at
- * changing it. One that was tightened after a send must not keep the stored bytes from being sent again.
- */
-export function parseArguments(
-  tool: AnyTool,
-  record: EffectRecord,
-): { kind: 'valid'; value: unknown } | { kind: 'invalid'; error: Error } {
-  const parsed = tool.input.safeParse(record.arguments);
-  if (!parsed.success) {
-    const wasSent = record.state.sends > 0;
-    return wasSent
-      ? { kind: 'valid', value: record.arguments }
-      : { kind: 'invalid', error: parsed.error };
-  }
-  const isSame = fingerprint(toJson(parsed.data)) === fingerprint(record.arguments);
-  return { kind: 'valid', value: isSame ? parsed.data : record.arguments };
-}
-
-/** One line about any thrown value, its causes included. */
-export function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause instanceof Error ? ` (${messageOf(error.cause)})` : '';
-  return `${error.name}: ${error.message}${cause}`;
 }

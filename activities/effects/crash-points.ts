@@ -1,18 +1,25 @@
 // Named places where a worker may die around an effect; a hook that costs nothing when no test has set it.
 
-/** In the order in which one effect passes them. */
+/** In the order in which one effect passes them. `…-commit`: the commit is on the wire, its answer is never read. */
 export const CrashPoint = {
   BeforeIntent: 'before-intent',
+  IntentCommit: 'intent-commit',
   AfterIntent: 'after-intent',
+  AfterDecision: 'after-decision',
   BeforeDispatch: 'before-dispatch',
+  DispatchCommit: 'dispatch-commit',
   BeforeSend: 'before-send',
   MidRequest: 'mid-request',
   AfterSend: 'after-send',
   BeforeSettle: 'before-settle',
+  SettleCommit: 'settle-commit',
   AfterSettle: 'after-settle',
   BeforeReturn: 'before-return',
+  AfterReturn: 'after-return',
+  LeaseWait: 'lease-wait',
   BeforeProbe: 'before-probe',
   AfterProbe: 'after-probe',
+  BeforeDoubt: 'before-doubt',
   BeforeModelCall: 'before-model-call',
   AfterModelCall: 'after-model-call',
   AfterModelCommit: 'after-model-commit',

@@ -1,59 +1,38 @@
 // The effect engine: carries out the one legal next move of an effect until its outcome is known or it must wait.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
-import { nextDelayMs } from '../../domain/rules/backoff.ts';
 import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
 import { nextMove } from '../../domain/rules/next-move.ts';
-import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { LedgerUnavailable } from '../ledger/database.ts';
 import {
   type AppendAnswer,
   type BeginAnswer,
-  type Claim,
-  type EffectIntent,
-  type EffectLedger,
   type EffectRecord,
-  type FactEntry,
   toView,
 } from '../ledger/effect-ledger.ts';
 import { PolicyUnavailableError } from '../policy/policy.ts';
-import { attemptSend, messageOf, type SendAnswer } from './attempt-send.ts';
-import type { CrashHook } from './crash-points.ts';
-import { type Authority, passGate } from './gate.ts';
+import { systemClock } from '../clock.ts';
+import { attemptSend, type SendAnswer } from './attempt-send.ts';
+import { attemptTransaction, type TransactionAnswer } from './attempt-transaction.ts';
+import type { EffectJob, EngineDeps } from './effect-job.ts';
+import { append, appendOrCarry, recorded, recordedOutcome } from './effect-outcomes.ts';
+import { LOOK_PAUSE_MS, retryLater, waitUntil } from './effect-waits.ts';
+import { passGate } from './gate.ts';
 import { probeOnce } from './probe.ts';
+import { messageOf } from './tool-run.ts';
 
-export interface EngineDeps {
-  readonly ledger: EffectLedger;
-  readonly wire: typeof fetch;
-  readonly crash: CrashHook;
-  /** In [0, 1); injected so that a seeded run repeats. */
-  readonly random: () => number;
-}
-
-export interface EffectJob {
-  readonly tool: AnyTool;
-  readonly tenant: string;
-  readonly id: string;
-  readonly rootKey: string;
-  /** Stored first when the ledger does not know the effect yet; absent when the model step has stored it. */
-  readonly intent?: EffectIntent;
-  readonly claim: Claim;
-  /** The highest ledger sequence that the workflow has seen. */
-  readonly seqSeen: number;
-  readonly authority?: Authority;
-}
+export type { EffectJob, EngineDeps };
 
 export interface EffectEngine {
   /** Throws an `ApplicationFailure` when the same activity must try again later. */
   perform(job: EffectJob): Promise<EffectOutcome>;
 }
 
-/** Waits shorter than this are slept inside the attempt; longer ones are Temporal's. */
-const SLEEP_MAX_MS = 2_000;
-const PROBE_PAUSE_MS = 500;
+/** @default clock the machine's own */
+export type EngineOptions = Omit<EngineDeps, 'clock'> & Partial<Pick<EngineDeps, 'clock'>>;
 
-export function createEffectEngine(deps: EngineDeps): EffectEngine {
+export function createEffectEngine(options: EngineOptions): EffectEngine {
+  const deps: EngineDeps = { clock: systemClock, ...options };
   return {
     async perform(job) {
       try {
@@ -82,6 +61,7 @@ async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome>
       case 'return':
         return recordedOutcome(record, begin.seq);
       case 'wait':
+        if (record.state.isPending) return recordedOutcome(record, begin.seq);
         await waitUntil(
           deps,
           move.untilMs - begin.nowMs,
@@ -90,14 +70,18 @@ async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome>
         );
         break;
       case 'doubt':
+        await deps.crash('before-doubt', job.tool.name);
         return recorded(
           await append(deps, job, [{ fact: { kind: 'doubted', reason: move.reason } }]),
         );
       case 'probe':
-        if (probes > 0) await sleep(PROBE_PAUSE_MS);
+        if (probes > 0) await deps.clock.sleep(LOOK_PAUSE_MS);
         probes += 1;
         await append(deps, job, await probeOnce(deps, job.tool, record, begin.nowMs));
-        if (record.state.status === 'in_doubt') return recorded(await lookAgain(deps, job));
+        // One look a time: what waits for a human or for the receiver is waited for durably, not here.
+        if (record.state.status === 'in_doubt' || record.state.isPending) {
+          return recorded(await lookAgain(deps, job));
+        }
         break;
       case 'send':
       case 'resend': {
@@ -166,8 +150,10 @@ async function send(
   } else if (begin.control.paused) {
     return { kind: 'paused' };
   }
+  if (begin.decision !== null) await deps.crash('after-decision', job.tool.name);
   const { tool, claim } = job;
-  const answer = await attemptSend(deps, { tool, record: begin.record, claim, ignoresIdentity });
+  const attempt = tool.contract === 'transactional' ? attemptTransaction : attemptSend;
+  const answer = await attempt(deps, { tool, record: begin.record, claim, ignoresIdentity });
   return readAnswer(deps, job, begin, answer);
 }
 
@@ -175,15 +161,20 @@ async function readAnswer(
   deps: EngineDeps,
   job: EffectJob,
   begin: BeginAnswer,
-  answer: SendAnswer,
+  answer: SendAnswer | TransactionAnswer,
 ): Promise<EffectOutcome | undefined> {
   if (answer.kind === 'unsent') return unsent(deps, job, begin.record, answer.error);
   if (answer.kind === 'denied') return denied(deps, job, answer.answer);
+  if (answer.kind === 'committed') {
+    await deps.crash('after-settle', job.tool.name);
+    return recorded(answer);
+  }
   const settled = await appendOrCarry(deps, job, answer.entries);
   if ('kind' in settled) return settled;
   await deps.crash('after-settle', job.tool.name);
   const { status } = settled.record.state;
-  if (status !== 'dispatched' && status !== 'intended') return recorded(settled);
+  const isOver = status !== 'dispatched' && status !== 'intended';
+  if (isOver || settled.record.state.isPending) return recorded(settled);
   // The outcome is open: `once` concludes at the next look, everything else after a pause of its own.
   if (settled.record.contract === 'once' && status === 'dispatched') return undefined;
   const [entry] = answer.entries;
@@ -215,7 +206,7 @@ async function denied(
     case 'identity':
     case 'not-permitted': {
       const why = answer.kind === 'identity' ? 'another effect has this identity' : answer.reason;
-      await waitUntil(deps, PROBE_PAUSE_MS, job, why);
+      await waitUntil(deps, LOOK_PAUSE_MS, job, why);
       return undefined;
     }
   }
@@ -265,59 +256,6 @@ async function adopt(
   return { ...recordedOutcome(record, seq), alreadyApplied: true } as EffectOutcome;
 }
 
-function append(
-  deps: EngineDeps,
-  job: EffectJob,
-  entries: readonly FactEntry[],
-): Promise<AppendAnswer> {
-  return deps.ledger.append(job.tenant, job.id, entries);
-}
-
-const APPEND_PATIENCE_MS = 5_000;
-
-/** After a send the outcome must not be lost: while the ledger is down it travels through Temporal's history. */
-async function appendOrCarry(
-  deps: EngineDeps,
-  job: EffectJob,
-  entries: readonly FactEntry[],
-): Promise<AppendAnswer | EffectOutcome> {
-  const givesUpAtMs = performance.now() + APPEND_PATIENCE_MS;
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await append(deps, job, entries);
-    } catch (error) {
-      if (!(error instanceof LedgerUnavailable)) throw error;
-      if (performance.now() > givesUpAtMs) {
-        // Only an outcome can travel: what is open stays open, and the next attempt finds it so.
-        if (!entries.some(({ fact }) => fact.kind === 'applied' || fact.kind === 'refused'))
-          throw error;
-        return { kind: 'unrecorded', effect: job.id, facts: entries.map(({ fact }) => fact) };
-      }
-      await sleep(nextDelayMs({ attempt, baseMs: 50, capMs: 1_000, random: deps.random() }));
-    }
-  }
-}
-
-function recorded({ record, seq }: AppendAnswer): EffectOutcome {
-  return recordedOutcome(record, seq);
-}
-
-/** What the ledger says of an effect, as the workflow is told. */
-export function recordedOutcome(record: EffectRecord, seq: number): EffectOutcome {
-  const { status, code = '', reason = '' } = record.state;
-  if (status === 'applied') {
-    return {
-      kind: 'applied',
-      output: record.output,
-      alreadyApplied: record.sameAs !== null,
-      ...(record.outputProblem === null ? {} : { outputProblem: record.outputProblem }),
-      seq,
-    };
-  }
-  if (status === 'refused') return { kind: 'refused', code, message: reason, seq };
-  return { kind: 'in_doubt', reason, seq };
-}
-
 /** A holder that is on the wire settles soon; one in doubt waits for a human, and so does this one, durably. */
 async function waitForHolder(
   deps: EngineDeps,
@@ -327,41 +265,6 @@ async function waitForHolder(
 ): Promise<EffectOutcome | undefined> {
   const reason = `waits for ${holder.by} (${holder.status}): the same intention`;
   if (holder.status === 'in_doubt') return { kind: 'in_doubt', reason, seq };
-  await waitUntil(deps, PROBE_PAUSE_MS, job, reason);
+  await waitUntil(deps, LOOK_PAUSE_MS, job, reason);
   return undefined;
-}
-
-async function waitUntil(
-  deps: EngineDeps,
-  delayMs: number,
-  job: EffectJob,
-  why: string,
-): Promise<void> {
-  if (delayMs <= SLEEP_MAX_MS) {
-    await sleep(Math.max(delayMs, 10) + deps.random() * 100);
-    return;
-  }
-  throw retryLater(deps, job, FailureType.EffectBlocked, why, delayMs);
-}
-
-/** Temporal has no jitter: the delay is ours (design, section 4, law 8). */
-function retryLater(
-  deps: EngineDeps,
-  job: EffectJob,
-  type: string,
-  message: string,
-  retryAfterMs?: number,
-): ApplicationFailure {
-  const delayMs = nextDelayMs({
-    attempt: job.claim.attempt,
-    baseMs: 250,
-    capMs: 30_000,
-    random: deps.random(),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  });
-  return ApplicationFailure.create({
-    type,
-    message,
-    nextRetryDelay: Math.max(1, Math.round(delayMs)),
-  });
 }

@@ -7,6 +7,7 @@ import type {
   EffectRecord,
   FrozenRequest,
 } from '../ledger/effect-ledger.ts';
+import type { Clock } from '../clock.ts';
 import type { CrashHook } from './crash-points.ts';
 import { freeze, thaw } from './frozen-request.ts';
 import { joinSignals } from '../join-signals.ts';
@@ -38,6 +39,7 @@ export interface EffectFetchOptions {
   readonly callsPerRunMax: number | undefined;
   readonly ignoresIdentity: boolean;
   readonly crash: CrashHook;
+  readonly clock: Clock;
   /** Aborts what is on the wire when the claim's lease ends. */
   readonly signal: AbortSignal;
 }
@@ -69,9 +71,9 @@ export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
   let hasSecondWrite = false;
 
   async function ask(request: FrozenRequest | null): Promise<FrozenRequest | null> {
-    const { record, claim, crash } = options;
+    const { record, claim, crash, clock } = options;
     await crash('before-dispatch', record.tool);
-    const askedAtMs = performance.now();
+    const askedAtMs = clock.nowMs();
     const answer = await dispatchOrFail(toDispatch(options, request));
     if (answer.kind !== 'granted') {
       state = { kind: 'denied', answer };
@@ -80,7 +82,7 @@ export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
     state = { kind: 'granted', fence: answer.record.fence, isResend: answer.isResend };
     await crash('before-send', record.tool);
     // A process that slept between the permit and the write no longer holds it.
-    if (performance.now() - askedAtMs > claim.leaseMs) {
+    if (clock.nowMs() - askedAtMs > claim.leaseMs) {
       state.notSent = 'the lease had ended before the write';
       throw new SendDenied('lease');
     }

@@ -1,6 +1,7 @@
 // The gate before a first send: control, identity, policy and approval, in this order; everything fails closed.
 import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
 import type { Json } from '../../domain/rules/json.ts';
+import { stoppedBy } from '../../domain/rules/permit.ts';
 import { type PolicyVerdict, verdictAtSend } from '../../domain/rules/policy.ts';
 import type { ApprovalStanding, BeginAnswer, EffectRecord } from '../ledger/effect-ledger.ts';
 
@@ -33,14 +34,15 @@ export type GateAnswer =
 /** May this effect be sent for the first time, now? */
 export async function passGate(begin: BeginAnswer, authority?: Authority): Promise<GateAnswer> {
   const { record, control, identity } = begin;
-  if (control.cancelled) {
+  const stop = stoppedBy(control, record);
+  if (stop === 'cancelled') {
     return {
       kind: 'withdraw',
       code: 'cancelled',
       message: 'the run was cancelled before this was sent',
     };
   }
-  if (control.paused) return { kind: 'paused' };
+  if (stop === 'paused') return { kind: 'paused' };
   if (identity.kind === 'already-applied') return identity;
   if (identity.kind === 'blocked') return identity;
   const no = refusalOf(begin.decision);

@@ -2,18 +2,20 @@
 import { SETTLE_WINDOW_MS } from '../../domain/rules/next-move.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
-import { messageOf, outputProblem, parseArguments } from './attempt-send.ts';
+import type { Clock } from '../clock.ts';
 import type { CrashHook } from './crash-points.ts';
 import { toJson } from './fingerprint.ts';
+import { messageOf, outputProblem, parseArguments } from './tool-run.ts';
 
 export interface ProbeDeps {
   readonly wire: typeof fetch;
   readonly crash: CrashHook;
+  readonly clock: Clock;
 }
 
 /** One probe, at `nowMs` of the database's clock, as facts. A probe that throws is unclear, never absent. */
 export async function probeOnce(
-  { wire, crash }: ProbeDeps,
+  { wire, crash, clock }: ProbeDeps,
   tool: AnyTool,
   record: EffectRecord,
   nowMs: number,
@@ -21,7 +23,7 @@ export async function probeOnce(
   const { probe } = tool.declaration;
   if (!probe) return [{ fact: { kind: 'doubted', reason: `${tool.name} has no probe any more` } }];
   await crash('before-probe', tool.name);
-  const entry = await ask(probe, wire, tool, record);
+  const entry = await ask(probe, { wire, clock }, tool, record);
   await crash('after-probe', tool.name);
   // What was sent at the very end of the lease may not be visible yet: this absent proves nothing.
   if (
@@ -30,8 +32,9 @@ export async function probeOnce(
   ) {
     return [{ fact: { kind: 'probed_unclear', reason: 'absent, but the settle window is open' } }];
   }
-  // A doubtful effect stays with a human until the receiver says something definite.
-  if (entry.fact.kind !== 'probed_unclear' || record.state.status === 'in_doubt') return [entry];
+  // What is doubtful stays with a human, and what was accepted with the receiver, until it says something definite.
+  const isWaiting = record.state.status === 'in_doubt' || record.state.isPending;
+  if (entry.fact.kind !== 'probed_unclear' || isWaiting) return [entry];
   return [
     entry,
     { fact: { kind: 'doubted', reason: `the probe could not tell: ${entry.fact.reason}` } },
@@ -42,7 +45,7 @@ type Probe = NonNullable<AnyTool['declaration']['probe']>;
 
 async function ask(
   probe: Probe,
-  wire: typeof fetch,
+  { wire, clock }: Pick<ProbeDeps, 'wire' | 'clock'>,
   tool: AnyTool,
   record: EffectRecord,
 ): Promise<
@@ -56,7 +59,7 @@ async function ask(
       read: wire,
       idempotencyKey: record.wireKey,
       effect: record.shortId,
-      signal: AbortSignal.timeout(tool.timeoutMs),
+      signal: clock.timeout(tool.timeoutMs),
     });
     if (seen.kind === 'absent') return { fact: { kind: 'probed_absent' } };
     if (seen.kind === 'unclear') return { fact: { kind: 'probed_unclear', reason: seen.reason } };

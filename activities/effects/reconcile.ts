@@ -3,6 +3,7 @@ import { nextMove } from '../../domain/rules/next-move.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { Database } from '../ledger/database.ts';
 import { type EffectLedger, type EffectRecord, toView } from '../ledger/effect-ledger.ts';
+import type { Clock } from '../clock.ts';
 import type { CrashHook } from './crash-points.ts';
 import { probeOnce } from './probe.ts';
 
@@ -12,6 +13,7 @@ export interface ReconcilerDeps {
   readonly tools: ReadonlyMap<string, AnyTool>;
   readonly wire: typeof fetch;
   readonly crash: CrashHook;
+  readonly clock: Clock;
   readonly workflows: WorkflowsPort;
 }
 
@@ -42,7 +44,7 @@ export async function reconcile(deps: ReconcilerDeps): Promise<SweepReport> {
     if (did === 'probed') report.probed += 1;
     if (did === 'doubted') report.doubted += 1;
   }
-  report.settled = await foldWaitingSettlements(deps);
+  report.settled = await foldWaitingNotices(deps);
   report.woken = await wakeWaiting(deps);
   return report;
 }
@@ -100,37 +102,47 @@ async function doubt(
   return 'doubted';
 }
 
-async function foldWaitingSettlements({
+/** Settlements and callbacks that no fact names yet: their writers may have died before they could wake anybody. */
+async function foldWaitingNotices({
   database,
   ledger,
   workflows,
 }: ReconcilerDeps): Promise<number> {
-  const rows = await database.query<SettlementRow>(
-    `select s.tenant, s.effect_id, s.id, e.root_key, e.short_id, e.workflow_id from pawl.settlements s
-     join pawl.effects e on e.tenant = s.tenant and e.id = s.effect_id
-     where not exists (
-       select 1 from pawl.effect_facts f
-       where f.tenant = s.tenant and f.effect_id = s.effect_id and f.data->>'settlement' = s.id)
-     limit $1`,
-    [SWEEP_LIMIT],
-  );
+  const rows = await database.query<NoticeRow>(WAITING_NOTICES, [SWEEP_LIMIT]);
   for (const row of rows) {
     await ledger.begin(row.tenant, row.effect_id, row.root_key);
     if (row.workflow_id === null) continue;
-    const payload = { v: 1, effect: row.short_id, settlement: row.id };
+    const payload = { v: 1, effect: row.short_id, settlement: row.notice };
     await workflows.signal(row.workflow_id, 'pawl.settled', payload);
   }
   return rows.length;
 }
 
-interface SettlementRow {
+interface NoticeRow {
   tenant: string;
   effect_id: string;
-  id: string;
+  notice: string;
   root_key: string;
   short_id: string;
   workflow_id: string | null;
 }
+
+const WAITING_NOTICES = `
+  select s.tenant, s.effect_id, s.id as notice, e.root_key, e.short_id, e.workflow_id
+  from pawl.settlements s
+  join pawl.effects e on e.tenant = s.tenant and e.id = s.effect_id
+  where not exists (
+    select 1 from pawl.effect_facts f
+    where f.tenant = s.tenant and f.effect_id = s.effect_id and f.data->>'settlement' = s.id)
+  union all
+  select c.tenant, e.id, c.id, e.root_key, e.short_id, e.workflow_id
+  from pawl.callbacks c
+  join pawl.effects e on e.tenant = c.tenant and e.tool = c.tool
+    and (e.wire_key = c.wire_key or e.receiver_reference = c.reference)
+  where not exists (
+    select 1 from pawl.effect_facts f
+    where f.tenant = e.tenant and f.effect_id = e.id and f.data->>'callback' = c.id)
+  limit $1`;
 
 /** Signals may be lost with a client that died between its row and its signal: rows are signalled until consumed. */
 async function wakeWaiting({ database, workflows }: ReconcilerDeps): Promise<number> {

@@ -1,10 +1,11 @@
 // Appends facts and stores their fold: the only code that changes an effect's state.
-import { foldFact, isSettled } from '../../domain/rules/effect.ts';
-import type { EffectState, Fact } from '../../domain/rules/effect.ts';
+import type { Fact } from '../../domain/rules/effect.ts';
 import type { Json } from '../../domain/rules/json.ts';
+import { type Observation, observe } from '../../domain/rules/observe.ts';
 import type { Transaction } from './database.ts';
 import type { AppendAnswer, EffectRecord, FactEntry } from './effect-ledger.ts';
 import { type EffectRow, toRecord } from './effect-rows.ts';
+import { readHolder } from './identity-standing.ts';
 import { toStorable } from './storable.ts';
 
 /** Reads one effect, locked when asked. */
@@ -26,20 +27,40 @@ export async function appendFacts(
   tx: Transaction,
   tenant: string,
   id: string,
-  observed: readonly FactEntry[],
+  entries: readonly FactEntry[],
 ): Promise<AppendAnswer> {
   const before = await readEffect(tx, tenant, id, 'for update');
   if (!before) throw new Error(`The ledger does not know the effect ${id}`);
-  const entries = toStorable(observed);
-  let { state } = before;
-  for (const entry of entries) {
+  const fresh: FactEntry[] = [];
+  for (const entry of toStorable(entries)) {
     if (await isSaidAlready(tx, tenant, id, entry)) continue;
-    state = foldFact(state, entry.fact);
+    fresh.push(entry);
     await insertFact(tx, tenant, id, entry);
   }
-  const record = await storeState(tx, before, state, entries);
-  const becameDefinite = !isSettled(before.state.status) && isSettled(state.status);
-  return { record, seq: await readSeq(tx, tenant, before.rootKey, becameDefinite) };
+  const observation = observe(before, fresh, await isIdentityFree(tx, before));
+  const record = await storeObservation(tx, before, observation);
+  if (observation.becameDefinite && record.state.status === 'applied') {
+    await releaseUndone(tx, record);
+  }
+  return { record, seq: await readSeq(tx, tenant, before.rootKey, observation.becameDefinite) };
+}
+
+/** What was undone may be meant anew: its identity is free again. */
+async function releaseUndone(
+  tx: Transaction,
+  { tenant, compensates }: EffectRecord,
+): Promise<void> {
+  if (compensates === null) return;
+  await tx.query('update pawl.effects set holds_identity = false where tenant = $1 and id = $2', [
+    tenant,
+    compensates,
+  ]);
+}
+
+/** Asked only where it may matter: the identity of an effect that has it, or has none, is never looked for. */
+async function isIdentityFree(tx: Transaction, record: EffectRecord): Promise<boolean> {
+  if (record.holdsIdentity || record.identityHash === null) return true;
+  return (await readHolder(tx, record)) === undefined;
 }
 
 /** A permit is given back once: an append is repeated when the answer to its commit was lost. */
@@ -87,26 +108,18 @@ function splitFact(fact: Fact): { kind: string; source: string; data: Record<str
   return { kind, source, data };
 }
 
-async function storeState(
+async function storeObservation(
   tx: Transaction,
   before: EffectRecord,
-  state: EffectState,
-  entries: readonly FactEntry[],
+  { after, leaseMs }: Observation,
 ): Promise<EffectRecord> {
-  // The first applied outcome stands: what a workflow was told once, it is told for ever.
-  const applied = before.state.status === 'applied' ? undefined : firstApplied(entries);
-  const keepsIdentity = state.status !== 'refused' && state.status !== 'intended';
-  // Without a permit, too: what was written by other means, or is known as applied after all, happened.
-  const takesIdentity = state.status === 'in_doubt' || state.status === 'applied';
+  const { state } = after;
   const { rows } = await tx.query<EffectRow>(
-    `update pawl.effects set status = $3, sends = $4, absents = $5, has_conflict = $6, reason = $7,
-       output = coalesce($8, output), output_problem = coalesce($9, output_problem),
-       holds_identity = $10 and (holds_identity or ($13 and identity_hash is not null and not exists (
-         select 1 from pawl.effects other
-         where other.tenant = effects.tenant and other.tool = effects.tool
-           and other.identity_hash = effects.identity_hash and other.holds_identity))),
-       code = $11, lease_until = case when $12 then clock_timestamp() else lease_until end,
-       same_as = coalesce(same_as, $14), updated_at = clock_timestamp()
+    `update pawl.effects set status = $3, sends = $4, absents = $5, has_conflict = $6, is_pending = $7,
+       code = $8, reason = $9, output = $10, output_problem = $11, same_as = $12, receiver_reference = $13,
+       holds_identity = $14, updated_at = clock_timestamp(),
+       lease_until = case when $15::bigint is null then lease_until
+         else clock_timestamp() + $15::bigint * interval '1 millisecond' end
      where tenant = $1 and id = $2 returning *`,
     [
       before.tenant,
@@ -115,33 +128,20 @@ async function storeState(
       state.sends,
       state.absents,
       state.conflict,
-      state.reason ?? null,
-      applied ? JSON.stringify(applied.output) : null,
-      applied?.problem ?? null,
-      keepsIdentity,
+      state.isPending ?? false,
       state.code ?? null,
-      endsLease(before, entries),
-      takesIdentity,
-      entries.find(({ details }) => details?.['sameAs'] !== undefined)?.details?.['sameAs'] ?? null,
+      state.reason ?? null,
+      after.output === null ? null : JSON.stringify(after.output),
+      after.outputProblem,
+      after.sameAs,
+      after.reference,
+      after.holdsIdentity,
+      leaseMs ?? null,
     ],
   );
   const [row] = rows;
   if (!row) throw new Error(`The effect ${before.shortId} vanished under its lock`);
   return toRecord(row);
-}
-
-/** The holder of the claim says that it has stopped waiting: nobody else needs to wait for it. */
-function endsLease(record: EffectRecord, entries: readonly FactEntry[]): boolean {
-  return entries.some(({ fact, fence }) => fact.kind === 'ambiguous' && fence === record.fence);
-}
-
-function firstApplied(
-  entries: readonly FactEntry[],
-): { output: Json; problem: string | undefined } | undefined {
-  for (const { fact, outputProblem } of entries) {
-    if (fact.kind === 'applied') return { output: fact.output, problem: outputProblem };
-  }
-  return undefined;
 }
 
 async function readSeq(

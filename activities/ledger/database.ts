@@ -28,13 +28,20 @@ export interface DatabaseOptions {
   readonly connectionsMax?: number;
 }
 
+export interface TransactionOptions<T> {
+  /** `false` lets the commit's flush ride on the next durable one. @default true */
+  readonly durable?: boolean;
+  /** Called when the commit is on the wire, before its answer is read. */
+  readonly whileCommitting?: (result: T) => unknown;
+}
+
 export interface Database {
   /** One statement outside a transaction. */
   query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
-  /** Commits what `work` did, or nothing. `durable: false` lets the commit's flush ride on the next durable one. */
+  /** Commits what `work` did, or nothing. */
   transaction<T>(
     work: (tx: Transaction) => Promise<T>,
-    options?: { durable?: boolean },
+    options?: TransactionOptions<T>,
   ): Promise<T>;
   close(): Promise<void>;
 }
@@ -58,7 +65,7 @@ export function openDatabase({ url, connectionsMax = 10 }: DatabaseOptions): Dat
       const { rows } = await guarded(() => pool.query<Row>(text, [...values]));
       return rows;
     },
-    transaction: (work, options) => guarded(() => transact(pool, work, options?.durable ?? true)),
+    transaction: (work, options) => guarded(() => transact(pool, work, options ?? {})),
     close: () => pool.end(),
   };
 }
@@ -68,7 +75,7 @@ const RETRIES_MAX = 5;
 async function transact<T>(
   pool: pg.Pool,
   work: (tx: Transaction) => Promise<T>,
-  durable: boolean,
+  { durable = true, whileCommitting }: TransactionOptions<T>,
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     const client = await pool.connect();
@@ -78,7 +85,9 @@ async function transact<T>(
     try {
       await client.query(durable ? 'begin' : "begin; set local synchronous_commit = 'off'");
       const result = await work(client);
-      await client.query('commit');
+      const committed = client.query('commit');
+      await whileCommitting?.(result);
+      await committed;
       return result;
     } catch (error) {
       broken = isConnectionError(error) ? (error as Error) : undefined;
@@ -110,7 +119,7 @@ async function guarded<T>(work: () => Promise<T>): Promise<T> {
 }
 
 // SQLSTATE classes 08 (connection), 53 (resources) and 57 (shutdown); Node's own codes; pg's bare messages.
-function isConnectionError(error: unknown): boolean {
+export function isConnectionError(error: unknown): boolean {
   const code = codeOf(error);
   if (/^(08|53|57P)/.test(code)) return true;
   if (/^E(CONN|PIPE|TIMEDOUT|HOST|NET|AI_)/.test(code) || code === 'ENOTFOUND') return true;

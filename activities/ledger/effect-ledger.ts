@@ -1,8 +1,13 @@
 // The port of the effect ledger: what the engine, the model step and the reconciler ask of its storage.
 import type { Contract } from '../../domain/rules/contract.ts';
-import type { EffectState, Fact } from '../../domain/rules/effect.ts';
 import type { Json } from '../../domain/rules/json.ts';
 import type { EffectView } from '../../domain/rules/next-move.ts';
+import type { FactEntry, Observed } from '../../domain/rules/observe.ts';
+import type { Claim, Control, Held, Standing } from '../../domain/rules/permit.ts';
+
+import type { LedgerTransaction } from '../../domain/schemas/tool-context.ts';
+
+export type { Claim, Control, FactEntry };
 
 /** An effect before anything happened: all of it is fixed for ever. */
 export interface EffectIntent {
@@ -26,19 +31,13 @@ export interface EffectIntent {
   readonly amount: { readonly minor: number; readonly currency: string } | null;
   readonly identityHash: string | null;
   readonly approvalId: string | null;
+  /** The id of the effect that this one undoes; null for all others. */
+  readonly compensates: string | null;
 }
 
 /** An effect as the ledger holds it now. */
-export interface EffectRecord extends EffectIntent {
+export interface EffectRecord extends EffectIntent, Observed, Held {
   readonly wireKey: string;
-  readonly state: EffectState;
-  readonly output: Json;
-  /** Why the output does not match the tool's schema; the effect is applied all the same. */
-  readonly outputProblem: string | null;
-  readonly sameAs: string | null;
-  readonly fence: number;
-  readonly claimOrder: number;
-  readonly claimedBy: string | null;
   readonly leaseUntilMs: number | null;
   readonly firstSentAtMs: number | null;
 }
@@ -51,20 +50,8 @@ export interface FrozenRequest {
   readonly body: Buffer;
 }
 
-export interface Control {
-  readonly paused: boolean;
-  readonly cancelled: boolean;
-}
-
 /** What another effect of the same identity means for this one. */
-export type IdentityStanding =
-  | { readonly kind: 'free' }
-  /** The same intention with the same arguments was applied: its outcome is this one's. */
-  | { readonly kind: 'already-applied'; readonly by: string; readonly output: Json }
-  /** The first one is open or in doubt: this one waits. */
-  | { readonly kind: 'blocked'; readonly by: string; readonly status: string }
-  /** Applied with other arguments: a human has to say that both are meant. */
-  | { readonly kind: 'other-arguments'; readonly by: string };
+export type IdentityStanding = Standing<Json>;
 
 export interface BeginAnswer {
   readonly record: EffectRecord;
@@ -89,14 +76,6 @@ export interface ApprovalStanding {
   readonly reason: string | null;
   /** The decision was made on exactly this approval's content. */
   readonly isBound: boolean;
-}
-
-/** Who asks for permission to send. Ordered by when Temporal scheduled the attempt, never by its number. */
-export interface Claim {
-  readonly order: number;
-  readonly by: string;
-  readonly attempt: number;
-  readonly leaseMs: number;
 }
 
 export interface DispatchRequest {
@@ -124,20 +103,19 @@ export type DispatchAnswer =
   | { readonly kind: 'limit'; readonly max: number }
   | { readonly kind: 'identity'; readonly standing: IdentityStanding };
 
-/** A fact with what the audit needs beside it. */
-export interface FactEntry {
-  readonly fact: Fact;
-  readonly attempt?: number;
-  readonly fence?: number;
-  /** Why the output does not match the tool's schema. */
-  readonly outputProblem?: string;
-  readonly details?: Readonly<Record<string, Json>>;
-}
-
 export interface AppendAnswer {
   readonly record: EffectRecord;
   readonly seq: number;
 }
+
+/** What a transactional tool did; without `keepsRows` its rows are rolled back and the entries are stored. */
+export interface TransactionEnd {
+  readonly entries: readonly FactEntry[];
+  readonly keepsRows: boolean;
+}
+
+export type TransactAnswer =
+  ({ readonly kind: 'settled' } & AppendAnswer) | Exclude<DispatchAnswer, { kind: 'granted' }>;
 
 export interface EffectLedger {
   /** Stores intents that are not there yet; never changes one that is. */
@@ -146,6 +124,14 @@ export interface EffectLedger {
   begin(tenant: string, id: string, rootKey: string): Promise<BeginAnswer | undefined>;
   /** The permission to send: durable when this returns `granted`. */
   dispatch(request: DispatchRequest): Promise<DispatchAnswer>;
+  /**
+   * Permission, the tool's rows and the outcome in one durable transaction. When `work` throws, nothing of it has
+   * happened; when the answer to the commit is lost, the effect's row says what has (`LedgerUnavailable`).
+   */
+  transact(
+    request: Omit<DispatchRequest, 'request'>,
+    work: (tx: LedgerTransaction, record: EffectRecord) => Promise<TransactionEnd>,
+  ): Promise<TransactAnswer>;
   /** Appends observations; never refused, however late. Durable when it returns. */
   append(tenant: string, id: string, entries: readonly FactEntry[]): Promise<AppendAnswer>;
   /** Dispatched effects whose lease has ended, oldest first. */
@@ -154,8 +140,11 @@ export interface EffectLedger {
 }
 
 /** The pure rules' view of a record. */
-export function toView(record: EffectRecord): EffectView {
+export function toView(record: EffectRecord): EffectView & Held {
   return {
+    fence: record.fence,
+    claimOrder: record.claimOrder,
+    claimedBy: record.claimedBy,
     contract: record.contract,
     state: record.state,
     firstSentAtMs: record.firstSentAtMs ?? undefined,

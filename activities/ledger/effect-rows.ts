@@ -42,6 +42,9 @@ export interface EffectRow {
   claimed_by: string | null;
   lease_until: Date | null;
   first_sent_at: Date | null;
+  is_pending: boolean;
+  receiver_reference: string | null;
+  compensates: string | null;
 }
 
 /** A stored effect. */
@@ -51,6 +54,7 @@ export function toRecord(row: EffectRow): EffectRecord {
     sends: row.sends,
     absents: row.absents,
     conflict: row.has_conflict,
+    ...(row.is_pending ? { isPending: true } : {}),
     ...(row.code === null ? {} : { code: row.code }),
     ...(row.reason === null ? {} : { reason: row.reason }),
   };
@@ -79,10 +83,13 @@ export function toRecord(row: EffectRow): EffectRecord {
         : { minor: row.amount_minor, currency: row.currency },
     identityHash: row.identity_hash,
     approvalId: row.approval_id,
+    compensates: row.compensates,
     state,
     output: row.output,
     outputProblem: row.output_problem,
     sameAs: row.same_as,
+    reference: row.receiver_reference,
+    holdsIdentity: row.holds_identity,
     fence: row.fence,
     claimOrder: row.claim_order,
     claimedBy: row.claimed_by,
@@ -114,6 +121,7 @@ const INTENT_COLUMNS = [
   'currency',
   'identity_hash',
   'approval_id',
+  'compensates',
   'status',
 ] as const;
 
@@ -147,6 +155,7 @@ export function toIntentValues(intent: EffectIntent, wireKey: string): unknown[]
     intent.amount?.currency ?? null,
     intent.identityHash,
     intent.approvalId,
+    intent.compensates,
     'intended',
   ];
 }

@@ -1,12 +1,12 @@
 // The effect ledger in PostgreSQL: every permission and every fact is one short transaction on the primary.
-import { isSettled } from '../../domain/rules/effect.ts';
-import { nextMove } from '../../domain/rules/next-move.ts';
+import { grant, refuseClaim, stoppedBy } from '../../domain/rules/permit.ts';
+import type { CrashHook } from '../effects/crash-points.ts';
+import { noCrash } from '../effects/crash-points.ts';
 import { wireKey } from '../effects/fingerprint.ts';
 import { appendFacts, readEffect } from './append-facts.ts';
 import type { Database, Transaction } from './database.ts';
 import {
   type BeginAnswer,
-  type Claim,
   type Control,
   type DispatchAnswer,
   type DispatchRequest,
@@ -15,6 +15,7 @@ import {
   type EffectRecord,
   type FrozenRequest,
   toView,
+  type TransactAnswer,
 } from './effect-ledger.ts';
 import {
   type EffectRow,
@@ -26,20 +27,43 @@ import {
 } from './effect-rows.ts';
 import { readApprovalStanding } from './approval-standing.ts';
 import { identityStanding } from './identity-standing.ts';
-import { foldSettlements } from './settlements.ts';
+import { foldNotices } from './notices.ts';
+import { createToolTransaction } from './tool-transaction.ts';
+
+export interface PostgresEffectLedgerOptions {
+  /** Called when a commit is on the wire and its answer is not there yet. @default nothing happens */
+  readonly crash?: CrashHook;
+}
 
 /** The ledger on a migrated database. */
-export async function createPostgresEffectLedger(database: Database): Promise<EffectLedger> {
+export async function createPostgresEffectLedger(
+  database: Database,
+  { crash = noCrash }: PostgresEffectLedgerOptions = {},
+): Promise<EffectLedger> {
   const secret = await readKeySecret(database);
   return {
     intend: (intents) =>
-      database.transaction((tx) => insertIntents(tx, secret, intents), { durable: false }),
+      database.transaction((tx) => insertIntents(tx, secret, intents), {
+        durable: false,
+        whileCommitting: () => crash('intent-commit', intents[0]?.tool ?? ''),
+      }),
     begin: (tenant, id, rootKey) =>
       // Everything that this may write is written again when it is lost: the durable commits are dispatch and append.
       database.transaction((tx) => begin(tx, tenant, id, rootKey), { durable: false }),
-    dispatch: (request) => database.transaction((tx) => dispatch(tx, request)),
+    dispatch: (request) =>
+      database.transaction((tx) => dispatch(tx, request), {
+        whileCommitting: (answer) =>
+          answer.kind === 'granted' && crash('dispatch-commit', answer.record.tool),
+      }),
+    transact: (request, work) =>
+      database.transaction((tx) => transact(tx, request, work), {
+        whileCommitting: (answer) =>
+          answer.kind === 'settled' && crash('settle-commit', answer.record.tool),
+      }),
     append: (tenant, id, entries) =>
-      database.transaction((tx) => appendFacts(tx, tenant, id, entries)),
+      database.transaction((tx) => appendFacts(tx, tenant, id, entries), {
+        whileCommitting: ({ record }) => crash('settle-commit', record.tool),
+      }),
     async findOverdue(limit) {
       const rows = await database.query<EffectRow>(
         `select * from pawl.effects where status = 'dispatched' and lease_until < clock_timestamp()
@@ -88,7 +112,7 @@ async function begin(
 ): Promise<BeginAnswer | undefined> {
   const found = await readEffect(tx, tenant, id);
   if (!found) return undefined;
-  const record = await foldSettlements(tx, found);
+  const record = await foldNotices(tx, found);
   const control = await readControl(tx, tenant, record.runKey, false);
   const { rows } = await tx.query<{ seq: number; now: Date }>(
     `select coalesce((select seq from pawl.run_seqs where tenant = $1 and root_key = $2), 0) as seq,
@@ -106,15 +130,40 @@ async function begin(
 }
 
 async function dispatch(tx: Transaction, request: DispatchRequest): Promise<DispatchAnswer> {
+  const record = await permit(tx, request);
+  if ('kind' in record) return record;
+  const frozen = await freezeRequest(tx, record, request.request);
+  const granted = await takeClaim(tx, record, request);
+  return { kind: 'granted', record: granted, request: frozen, isResend: record.state.sends > 0 };
+}
+
+type Permission = Omit<DispatchRequest, 'request'>;
+
+async function transact(
+  tx: Transaction,
+  request: Permission,
+  work: Parameters<EffectLedger['transact']>[1],
+): Promise<TransactAnswer> {
+  const record = await permit(tx, request);
+  if ('kind' in record) return record;
+  const granted = await takeClaim(tx, record, request);
+  const hands = createToolTransaction(tx, request.claim.leaseMs);
+  const { entries } = await hands.run((open) => work(open, granted));
+  return { kind: 'settled', ...(await appendFacts(tx, record.tenant, record.id, entries)) };
+}
+
+/** The effect, locked, when it may be sent now; otherwise why not. */
+async function permit(
+  tx: Transaction,
+  request: Permission,
+): Promise<EffectRecord | Exclude<DispatchAnswer, { kind: 'granted' }>> {
   const { tenant, id, claim } = request;
   const record = await readEffect(tx, tenant, id, 'for update');
   if (!record) return { kind: 'not-permitted', reason: 'the ledger does not know this effect' };
-  const control = await readControl(tx, tenant, record.runKey, true);
-  if (control.cancelled && record.state.sends === 0) return { kind: 'cancelled' };
-  if (control.paused) return { kind: 'paused' };
-  const nowMs = await databaseClock(tx);
-  const refusal = refuseClaim(record, claim, nowMs);
-  if (refusal) return { kind: 'not-permitted', reason: refusal };
+  const stop = stoppedBy(await readControl(tx, tenant, record.runKey, true), record);
+  if (stop) return { kind: stop };
+  const reason = refuseClaim(toView(record), claim, await databaseClock(tx));
+  if (reason !== undefined) return { kind: 'not-permitted', reason };
   // Effects are locked before the run's sequence, here as in every append: the other order would deadlock.
   if (!request.ignoresIdentity && record.state.sends === 0) {
     const standing = await identityStanding(tx, record, 'for update');
@@ -123,37 +172,23 @@ async function dispatch(tx: Transaction, request: DispatchRequest): Promise<Disp
   if (await isOverCallLimit(tx, record, request.callsPerRunMax)) {
     return { kind: 'limit', max: request.callsPerRunMax ?? 0 };
   }
-  const frozen = await freezeRequest(tx, record, request.request);
-  const granted = await grant(tx, record, claim, !request.ignoresIdentity);
-  return { kind: 'granted', record: granted, request: frozen, isResend: record.state.sends > 0 };
-}
-
-function refuseClaim(record: EffectRecord, claim: Claim, nowMs: number): string | undefined {
-  if (isSettled(record.state.status)) return `it is ${record.state.status} already`;
-  if (record.claimOrder > claim.order) return 'a later attempt has claimed it';
-  const isOthers = record.claimedBy !== null && record.claimedBy !== claim.by;
-  const isLive = (record.leaseUntilMs ?? 0) > nowMs;
-  if (record.claimOrder === claim.order && isOthers && isLive) return 'another attempt is at work';
-  const move = nextMove(toView(record), nowMs);
-  if (move.kind === 'send' || move.kind === 'resend') return undefined;
-  return `the contract allows no send now (${move.kind})`;
+  return record;
 }
 
 /** Takes fence, lease and identity and appends `dispatched`, all in the caller's transaction. */
-async function grant(
+async function takeClaim(
   tx: Transaction,
   record: EffectRecord,
-  claim: Claim,
-  takesIdentity: boolean,
+  { claim, ignoresIdentity }: Permission,
 ): Promise<EffectRecord> {
-  const fence = record.fence + 1;
+  const { fence, claimOrder, claimedBy } = grant(record, claim);
   await tx.query(
     `update pawl.effects set fence = $3, claim_order = $4, claimed_by = $5,
        lease_until = clock_timestamp() + $6 * interval '1 millisecond',
        first_sent_at = case when sends = 0 then clock_timestamp() else first_sent_at end,
        holds_identity = holds_identity or ($7 and identity_hash is not null)
      where tenant = $1 and id = $2`,
-    [record.tenant, record.id, fence, claim.order, claim.by, claim.leaseMs, takesIdentity],
+    [record.tenant, record.id, fence, claimOrder, claimedBy, claim.leaseMs, !ignoresIdentity],
   );
   const answer = await appendFacts(tx, record.tenant, record.id, [
     { fact: { kind: 'dispatched' }, attempt: claim.attempt, fence, details: { by: claim.by } },

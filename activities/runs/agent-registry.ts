@@ -35,7 +35,7 @@ export interface AgentRegistry {
   readonly tools: ReadonlyMap<string, AnyTool>;
 }
 
-/** Loads every policy and refuses what this build cannot promise, before any task is polled. */
+/** Loads every policy, before any task is polled. */
 export async function createAgentRegistry(
   agents: readonly Agent[],
   looseTools: readonly AnyTool[] = [],
@@ -45,8 +45,8 @@ export async function createAgentRegistry(
     const known = tools.get(tool.name);
     if (known && known !== tool)
       throw new TypeError(`Two different tools are named "${tool.name}"`);
-    refuseUnsupported(tool);
     tools.set(tool.name, tool);
+    if (tool.compensation) tools.set(tool.compensation.name, tool.compensation);
   }
   const registered = new Map<string, RegisteredAgent>();
   for (const agent of agents) {
@@ -97,13 +97,4 @@ export function toolPin(tool: AnyTool): string {
 /** JSON Schema of a zod schema's input side; what JSON Schema cannot say accepts anything: zod has the last word. */
 export function toJsonSchema(schema: z.ZodType): Json {
   return toJson(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
-}
-
-function refuseUnsupported(tool: AnyTool): void {
-  if (tool.contract === 'transactional') {
-    throw new TypeError(
-      `Tool "${tool.name}": transactional effects are not supported by this version yet. ` +
-        'Declare a key or a probe, or leave effect out (once, with approval).',
-    );
-  }
 }

@@ -181,6 +181,7 @@ export function toIntent(
     amount,
     identityHash: identity === undefined ? null : fingerprint(identity),
     approvalId: null,
+    compensates: null,
   };
 }
 

@@ -1,7 +1,6 @@
 // The activity of a tool's calls in an agent run: one effect under the ledger, or several reads side by side.
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import { nextDelayMs } from '../../domain/rules/backoff.ts';
 import type { EffectOutcome, ToolActivityInput } from '../../domain/rules/effect-outcome.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
 import { effectId } from '../../domain/rules/ids.ts';
@@ -9,13 +8,12 @@ import type { Json } from '../../domain/rules/json.ts';
 import { CallEnd, type CallResult, endOfRefusal } from '../../domain/rules/run.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
-import { messageOf, outputProblem } from '../effects/attempt-send.ts';
 import { claimOf } from '../effects/claim.ts';
-import { shortId, toJson } from '../effects/fingerprint.ts';
+import { messageOf, outputProblem } from '../effects/tool-run.ts';
 import { toStorable } from '../ledger/storable.ts';
 import { withHeartbeat } from '../heartbeat.ts';
-import { joinSignals } from '../join-signals.ts';
 import { createAuthority } from './authority.ts';
+import { callRead, retryRead } from './call-read.ts';
 import type { StoredResult } from './previous-calls.ts';
 import type { RunDeps } from './run-deps.ts';
 
@@ -89,6 +87,8 @@ export function toCallResult(outcome: EffectOutcome): CallResult {
       return { kind: 'ended', end: 'failed', seq: outcome.seq };
     case 'in_doubt':
       return { kind: 'in_doubt', reason: outcome.reason, seq: outcome.seq };
+    case 'pending':
+      return { kind: 'pending', seq: outcome.seq };
     case 'awaiting_approval':
       return { kind: 'awaiting_approval', approval: outcome.approval };
     case 'paused':
@@ -126,7 +126,9 @@ async function runRead(
   if (row.ended) return row.ended;
   const tool = requireTool(deps, row.tool);
   try {
-    const output = toJson(await callRead(deps, input, row, tool, context));
+    const { address, runKey } = input;
+    const place = { tenant: address.tenant, runKey, id: effectId({ ...address, call: row.call }) };
+    const output = await callRead(deps, tool, place, tool.input.parse(row.arguments), context);
     const problem = outputProblem(tool, output);
     if (problem === undefined) return await storeRead(deps, input, row, { ok: true, output });
     const message = `the result does not match the tool's output schema: ${problem}`;
@@ -146,41 +148,6 @@ async function runRead(
     }
     throw retryRead(tool, attempt, error, deps.random());
   }
-}
-
-/** A failed read that is tried again, after a delay of ours. */
-export function retryRead(
-  tool: AnyTool,
-  attempt: number,
-  error: unknown,
-  random: number,
-): ApplicationFailure {
-  const delayMs = nextDelayMs({ attempt, baseMs: 250, capMs: 30_000, random });
-  return ApplicationFailure.create({
-    type: FailureType.ToolFailed,
-    message: `${tool.name}: ${messageOf(error)}`,
-    nextRetryDelay: Math.max(1, delayMs),
-  });
-}
-
-function callRead(
-  deps: RunDeps,
-  { address, runKey }: CallsInput,
-  row: CallRow,
-  tool: AnyTool,
-  context: Context,
-): Promise<unknown> {
-  const id = shortId('ef', effectId({ ...address, call: row.call }));
-  const signal = joinSignals(context.cancellationSignal, AbortSignal.timeout(tool.timeoutMs));
-  return tool.run(tool.input.parse(row.arguments), {
-    fetch: deps.wire,
-    read: deps.wire,
-    idempotencyKey: id,
-    effect: id,
-    runKey,
-    tenant: address.tenant,
-    signal,
-  });
 }
 
 async function storeRead(

@@ -1,5 +1,6 @@
 // What the activities of agent runs are built from: wired once in workers/.
 import type { PriceTable } from '../../domain/rules/pricing.ts';
+import type { Clock } from '../clock.ts';
 import type { CrashHook } from '../effects/crash-points.ts';
 import type { EffectEngine } from '../effects/effect-engine.ts';
 import type { Database } from '../ledger/database.ts';
@@ -16,6 +17,7 @@ export interface RunDeps {
   readonly prices: PriceTable;
   readonly wire: typeof fetch;
   readonly crash: CrashHook;
+  readonly clock: Clock;
   /** In [0, 1); injected so that a seeded run repeats. */
   readonly random: () => number;
   /** The secret of the wire keys, from pawl.meta. */

@@ -5,14 +5,14 @@ import type { EffectOutcome, ToolActivityInput } from '../../domain/rules/effect
 import { FailureType } from '../../domain/rules/failure.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
-import { messageOf, outputProblem } from '../effects/attempt-send.ts';
 import { claimOf } from '../effects/claim.ts';
-import { shortId, toJson } from '../effects/fingerprint.ts';
+import { toJson } from '../effects/fingerprint.ts';
+import { messageOf, outputProblem } from '../effects/tool-run.ts';
 import { withHeartbeat } from '../heartbeat.ts';
-import { joinSignals } from '../join-signals.ts';
 import { effectId } from '../../domain/rules/ids.ts';
+import { callRead, retryRead } from './call-read.ts';
 import { summarise, toIntent } from './propose-call.ts';
-import { requireTool, retryRead } from './run-calls.ts';
+import { requireTool } from './run-calls.ts';
 import type { RunDeps } from './run-deps.ts';
 
 type StepInput = Extract<ToolActivityInput, { kind: 'step' }>;
@@ -66,12 +66,9 @@ async function readStep(
   input: unknown,
   context: Context,
 ): Promise<EffectOutcome> {
-  const id = shortId('ef', effectId(address));
-  const signal = joinSignals(context.cancellationSignal, AbortSignal.timeout(tool.timeoutMs));
-  const { wire } = deps;
-  const hands = { fetch: wire, read: wire, idempotencyKey: id, effect: id, runKey, signal };
+  const place = { tenant: address.tenant, runKey, id: effectId(address) };
   try {
-    const output = toJson(await tool.run(input, { ...hands, tenant: address.tenant }));
+    const output = await callRead(deps, tool, place, input, context);
     const problem = outputProblem(tool, output);
     return {
       kind: 'applied',

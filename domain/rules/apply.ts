@@ -102,6 +102,8 @@ function settleCall(call: CallState, result: CallResult | undefined): CallState 
       return { ...call, status: 'done' };
     case 'in_doubt':
       return { ...call, status: 'in_doubt' };
+    case 'pending':
+      return { ...call, status: 'pending' };
     case 'awaiting_approval':
       return { ...call, status: 'awaiting_approval', approval: result.approval };
     case 'paused':

@@ -26,7 +26,8 @@ function nextCallStep(state: RunState, open: readonly CallState[], nowMs: number
   if (reads.length > 0) return { kind: 'run-calls', calls: reads };
   const [first] = open;
   assert(first, 'an open turn has an open call');
-  if (first.status === 'in_doubt') return { kind: 'await-settlement', call: first };
+  if (first.status === 'in_doubt' || first.status === 'pending')
+    return { kind: 'await-settlement', call: first };
   if (first.status === 'awaiting_approval') {
     // Nothing was sent, and a wait that is over already would be repeated for ever.
     if (nowMs >= deadlineMs(state)) return finishLate(state);

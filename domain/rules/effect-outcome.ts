@@ -20,6 +20,13 @@ export type EffectOutcome =
       readonly seq: number;
     }
   | { readonly kind: 'in_doubt'; readonly reason: string; readonly seq: number }
+  /** The receiver has accepted it; a callback, a probe or the end of its time brings the outcome. */
+  | {
+      readonly kind: 'pending';
+      readonly reference: string | null;
+      readonly untilMs: number;
+      readonly seq: number;
+    }
   /** The tool's code failed before anything was sent, and its retries are used. */
   | { readonly kind: 'failed'; readonly message: string; readonly seq: number }
   | {
@@ -46,5 +53,15 @@ export type ToolActivityInput =
       readonly address: EffectAddress;
       readonly runKey: string;
       readonly input: Json;
+      readonly seq: number;
+    }
+  | {
+      readonly v: 1;
+      readonly kind: 'compensate';
+      readonly tenant: string;
+      readonly rootKey: string;
+      readonly runKey: string;
+      /** The id of the effect to undo. */
+      readonly effect: string;
       readonly seq: number;
     };

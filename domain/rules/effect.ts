@@ -24,6 +24,13 @@ export type Fact =
   | { readonly kind: 'not_sent'; readonly reason: string }
   /** The send ended without a definite answer. */
   | { readonly kind: 'ambiguous'; readonly reason: string }
+  /** The receiver has accepted it and will say later, within this time, what became of it. */
+  | {
+      readonly kind: 'pending';
+      /** The receiver's own name for it, where it gives one: a callback may carry nothing else. */
+      readonly reference: string | null;
+      readonly withinMs: number;
+    }
   | { readonly kind: 'applied'; readonly source: FactSource; readonly output: Json }
   /** The receiver documents that nothing was done. */
   | {
@@ -47,6 +54,8 @@ export interface EffectState {
   readonly sends: number;
   /** Conclusive `absent` probes since the last dispatch. */
   readonly absents: number;
+  /** Dispatched, and the receiver has said that it is at work: its word is waited for. */
+  readonly isPending?: true | undefined;
   /** Two definite observations contradict each other: a human has to look, whatever the status. */
   readonly conflict: boolean;
   /** The receiver's or Pawl's code of a refusal, such as `card_declined`; absent otherwise. */
@@ -79,6 +88,7 @@ export function foldFact(state: EffectState, fact: Fact): EffectState {
         status: 'dispatched',
         sends: state.sends + 1,
         absents: 0,
+        isPending: undefined,
         code: undefined,
         reason: undefined,
       };
@@ -86,6 +96,8 @@ export function foldFact(state: EffectState, fact: Fact): EffectState {
       return foldNotSent(state);
     case 'ambiguous':
       return state;
+    case 'pending':
+      return state.status === 'dispatched' ? { ...state, isPending: true } : state;
     case 'probed_absent':
       return isSettled(state.status) ? state : { ...state, absents: state.absents + 1 };
     case 'probed_unclear':
@@ -95,22 +107,35 @@ export function foldFact(state: EffectState, fact: Fact): EffectState {
         ...state,
         status: 'applied',
         conflict: !endsConflict(state, fact) && (state.conflict || wasRefused(state)),
+        isPending: undefined,
         code: undefined,
         reason: undefined,
       };
     case 'refused':
       // What a workflow was told stays told.
       if (state.status === 'applied') return { ...state, conflict: !endsConflict(state, fact) };
-      return { ...state, status: 'refused', code: fact.code, reason: fact.message };
+      return refuse(state, fact);
     case 'doubted':
       if (isSettled(state.status)) return state;
-      return { ...state, status: 'in_doubt', code: undefined, reason: fact.reason };
+      return {
+        ...state,
+        status: 'in_doubt',
+        isPending: undefined,
+        code: undefined,
+        reason: fact.reason,
+      };
     case 'withdrawn':
-      if (state.status !== 'intended') return state;
-      return { ...state, status: 'refused', code: fact.code, reason: fact.message };
+      return state.status === 'intended' ? refuse(state, fact) : state;
     default:
       return unreachable(fact);
   }
+}
+
+function refuse(
+  state: EffectState,
+  { code, message }: { readonly code: string; readonly message: string },
+): EffectState {
+  return { ...state, status: 'refused', isPending: undefined, code, reason: message };
 }
 
 /** A human who looks at a contradiction has the last word on it; one who contradicts begins one. */
@@ -125,5 +150,6 @@ function wasRefused(state: EffectState): boolean {
 function foldNotSent(state: EffectState): EffectState {
   const sends = Math.max(0, state.sends - 1);
   if (state.status !== 'dispatched') return { ...state, sends };
-  return { ...state, sends, status: sends === 0 ? 'intended' : 'dispatched' };
+  if (sends > 0) return { ...state, sends };
+  return { ...state, sends, status: 'intended', isPending: undefined };
 }

@@ -32,6 +32,11 @@ export function effectId(address: EffectAddress): string {
   return JSON.stringify([tenant, rootKey, ...path, turn, call, generation]);
 }
 
+/** The id of what undoes an effect; an address ends with a number, so the two never meet. */
+export function compensationId(id: string): string {
+  return JSON.stringify([...(JSON.parse(id) as unknown[]), 'compensate']);
+}
+
 function isCount(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0;
 }

@@ -56,7 +56,10 @@ export function nextMove(view: EffectView, nowMs: number): Move {
 }
 
 function afterDispatch(view: EffectView, nowMs: number): Move {
-  if (view.contract === 'transactional') return { kind: 'resend' };
+  if (view.state.isPending) return whilePending(view, nowMs);
+  // Permit, rows and outcome are one commit: a permit without outcome means that the tool has committed by itself.
+  if (view.contract === 'transactional')
+    return conclude(view, nowMs, 'the tool ended the transaction itself');
   if (view.contract === 'keyed' && isInsideHorizon(view, nowMs)) {
     return view.state.sends < view.sendsMax
       ? { kind: 'resend' }
@@ -69,11 +72,23 @@ function afterDispatch(view: EffectView, nowMs: number): Move {
   return conclude(view, nowMs, why);
 }
 
+/** The receiver has accepted it: nothing is sent again, and its silence is a doubt once its time is up. */
+function whilePending({ leaseUntilMs = 0, hasProbe }: EffectView, nowMs: number): Move {
+  if (nowMs >= leaseUntilMs) {
+    return {
+      kind: 'doubt',
+      reason: 'accepted by the receiver, which has not said what became of it',
+    };
+  }
+  return hasProbe ? { kind: 'probe' } : { kind: 'wait', untilMs: leaseUntilMs };
+}
+
 /** Nobody may be at work any more before anything is concluded from silence. */
 function conclude(view: EffectView, nowMs: number, why: string): Move {
   const leaseUntilMs = view.leaseUntilMs ?? nowMs;
   if (nowMs < leaseUntilMs) return { kind: 'wait', untilMs: leaseUntilMs };
-  if (!view.hasProbe || view.contract === 'once') return { kind: 'doubt', reason: why };
+  if (!view.hasProbe || view.contract === 'once' || view.contract === 'transactional')
+    return { kind: 'doubt', reason: why };
   if (view.state.absents < ABSENTS_NEEDED) return { kind: 'probe' };
   const settledAtMs = leaseUntilMs + SETTLE_WINDOW_MS;
   if (nowMs < settledAtMs) return { kind: 'wait', untilMs: settledAtMs };

@@ -53,6 +53,7 @@ export const CallStatus = {
   Ready: 'ready',
   AwaitingApproval: 'awaiting_approval',
   InDoubt: 'in_doubt',
+  Pending: 'pending',
   Done: 'done',
 } as const;
 export type CallStatus = (typeof CallStatus)[keyof typeof CallStatus];
@@ -207,6 +208,8 @@ export type CallResult =
       readonly preview?: string;
     }
   | { readonly kind: 'in_doubt'; readonly reason: string; readonly seq: number }
+  /** The receiver has accepted it: the calls behind it wait for its last word. */
+  | { readonly kind: 'pending'; readonly seq: number }
   | { readonly kind: 'awaiting_approval'; readonly approval: { id: string; expiresAtMs: number } }
   | { readonly kind: 'paused' }
   | ({ readonly kind: 'unrecorded' } & UnrecordedOutcome);

@@ -4,6 +4,7 @@ import { type Contract, deriveContract } from '../rules/contract.ts';
 import { type Duration, toMs } from '../rules/durations.ts';
 import type { Json } from '../rules/json.ts';
 import { RETENTION_SHARE } from '../rules/next-move.ts';
+import { type Compensate, toCompensation } from './compensation.ts';
 import type { ProbeResult } from './outcomes.ts';
 import type { ProbeContext, ToolContext } from './tool-context.ts';
 
@@ -23,8 +24,10 @@ export interface EffectDeclaration<Input, Output> {
   readonly identity?: (input: Input) => readonly (string | number)[];
   /** Stands in approvals, and policies see it as `amountMinor` and `currency`. */
   readonly amount?: (input: Input) => Amount;
-  /** The tool writes into the ledger's own database, in the ledger's transaction. */
+  /** The tool writes into the ledger's own database by `ctx.transaction`, together with the effect's outcome. */
   readonly transactional?: true;
+  /** How long a receiver that has accepted (`throw pending(reference)`) may take for its last word. @default '24h' */
+  readonly pending?: { readonly within: Duration };
 }
 
 export interface ToolOptions<Input, Output> {
@@ -50,6 +53,11 @@ export interface ToolOptions<Input, Output> {
   readonly wire?: 'fetch' | 'own';
   /** Throw `refused(code)` for a definite no; any other throw after the write is ambiguous. */
   readonly run: (input: Input, ctx: ToolContext) => Promise<Output>;
+  /**
+   * Undoes an applied effect; an effect of its own, with a key of its own. Called by `compensate()` in a workflow, by
+   * `pawl compensate` and by `pawl fork --compensate`, never by Pawl itself.
+   */
+  readonly compensate?: Compensate<Input, Output>;
 }
 
 /** A tool as Pawl keeps it; make one with `defineTool`. */
@@ -68,6 +76,10 @@ export interface Tool<Input = never, Output = unknown> {
   readonly parallel: boolean;
   readonly wire: 'fetch' | 'own';
   readonly run: (input: Input, ctx: ToolContext) => Promise<Output>;
+  /** How long the receiver may take for its last word after `pending`, in milliseconds. */
+  readonly pendingMs: number;
+  /** What undoes it, as a tool whose input is `{ input, output }`; undefined: it cannot be undone. */
+  readonly compensation: AnyTool | undefined;
 }
 
 /** Any tool, when only its data matters; inputs are parsed before `run` is called. */
@@ -107,7 +119,12 @@ export function defineTool<Input extends Json | object, Output>(
     );
   }
   assertLastResendFits(name, timeoutMs, keyRetentionMs);
-  return {
+  if (effect === 'read' && options.compensate) {
+    throw new TypeError(
+      `Tool "${name}": a read changes nothing, so there is nothing to compensate`,
+    );
+  }
+  const tool: Tool<Input, Output> = {
     kind: 'pawl.tool',
     name,
     description: options.description,
@@ -127,7 +144,11 @@ export function defineTool<Input extends Json | object, Output>(
     parallel: options.parallel ?? false,
     wire: options.wire ?? 'fetch',
     run: options.run,
+    pendingMs: toMs(declaration.pending?.within ?? '24h'),
+    compensation: undefined,
   };
+  if (!options.compensate) return tool;
+  return { ...tool, compensation: toCompensation(tool, options.compensate) };
 }
 
 function toTimeoutMs(name: string, timeout: Duration): number {

@@ -1,5 +1,5 @@
 // httpEffect: a tool's run as a request and a reading of the answer; statuses become outcomes in one table.
-import { refused } from './outcomes.ts';
+import { pending, refused } from './outcomes.ts';
 import type { ToolContext } from './tool-context.ts';
 
 export interface HttpRequest {
@@ -16,6 +16,8 @@ export interface HttpEffectOptions<Input, Output> {
   readonly request: (input: Input, ctx: ToolContext) => HttpRequest;
   /** Reads a 2xx answer. */
   readonly response: (body: unknown, input: Input) => Output;
+  /** Reads a 202 as "accepted, not done yet": returns the receiver's reference, or null. Absent: a 202 is done. */
+  readonly accepted?: (body: unknown, input: Input) => string | null;
   /** Statuses that the receiver documents as "not executed". @default [400, 401, 402, 403, 404, 405, 410, 415] */
   readonly refusals?: readonly number[];
 }
@@ -53,6 +55,9 @@ export function httpEffect<Input, Output>(
       signal: ctx.signal,
     });
     const text = await answer.text();
+    if (answer.status === 202 && options.accepted) {
+      throw pending(options.accepted(text === '' ? null : JSON.parse(text), input));
+    }
     if (answer.ok) return readApplied(options, text, input);
     if (refusals.has(answer.status)) throw toRefusal(answer.status, text);
     throw new AmbiguousAnswer(answer.status, text);

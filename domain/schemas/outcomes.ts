@@ -1,4 +1,4 @@
-// The words a tool uses to report a definite outcome: refused, found, absent, unclear.
+// The words a tool uses to report what it knows: refused and pending of a send; found, absent and unclear of a probe.
 
 /** What a probe saw. */
 export type ProbeResult<Output> =
@@ -41,4 +41,30 @@ export function refused(code: string, message: string = code): RefusedError {
 /** True for a `refused(…)`, whichever copy of the package made it. */
 export function isRefusal(error: unknown): error is RefusedError {
   return error instanceof Error && 'isPawlRefusal' in error && error.isPawlRefusal === true;
+}
+
+/** Thrown by a tool when the receiver has accepted the effect and will say later what became of it. */
+export class PendingError extends Error {
+  /** Holds across duplicate installs, where `instanceof` does not. */
+  readonly isPawlPending = true;
+  /** The receiver's own name for what it has accepted; null when it gave none. */
+  readonly reference: string | null;
+  constructor(reference: string | null) {
+    super(`accepted, not done yet${reference === null ? '' : ` (${reference})`}`);
+    this.name = 'PendingError';
+    this.reference = reference;
+  }
+}
+
+/**
+ * `throw pending(answer.jobId)`: accepted. A callback or a probe brings the outcome; when neither has within
+ * `effect.pending.within`, the effect is in doubt. It is never sent again meanwhile.
+ */
+export function pending(reference: string | null = null): PendingError {
+  return new PendingError(reference);
+}
+
+/** True for a `pending(…)`, whichever copy of the package made it. */
+export function isPending(error: unknown): error is PendingError {
+  return error instanceof Error && 'isPawlPending' in error && error.isPawlPending === true;
 }

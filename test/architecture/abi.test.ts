@@ -64,7 +64,11 @@ describe('names in histories; red means: decide, then change pin and CHANGELOG i
   });
 
   it('workflow types', () => {
-    expect(messages.WorkflowType).toEqual({ AgentRun: 'agentRun', Reconciler: 'pawlReconciler' });
+    expect(messages.WorkflowType).toEqual({
+      AgentRun: 'agentRun',
+      Reconciler: 'pawlReconciler',
+      Compensate: 'pawlCompensate',
+    });
     expect(Object.keys(workflows)).toEqual(
       expect.arrayContaining(Object.values(messages.WorkflowType)),
     );
@@ -88,7 +92,7 @@ describe('names in histories; red means: decide, then change pin and CHANGELOG i
     const deps = { registry: { tools: new Map([['refund', {}]]) } } as unknown as RunDeps;
     expect(Object.keys(createActivities(deps, {} as never)).sort()).toEqual(
       words(`
-        default pawl.close pawl.model pawl.open pawl.park pawl.reconcile pawl.writeBack
+        default pawl.close pawl.compensable pawl.model pawl.open pawl.park pawl.reconcile pawl.writeBack
         tool.reads tool.refund
       `),
     );
@@ -113,6 +117,7 @@ describe('states and facts; red means: decide, then change pin and CHANGELOG in 
         dispatched: true,
         not_sent: true,
         ambiguous: true,
+        pending: true,
         applied: true,
         refused: true,
         probed_absent: true,
@@ -120,7 +125,7 @@ describe('states and facts; red means: decide, then change pin and CHANGELOG in 
         doubted: true,
         withdrawn: true,
       }),
-    ).toHaveLength(10);
+    ).toHaveLength(11);
     expect(
       members<FactSource>({
         response: true,
@@ -136,12 +141,13 @@ describe('states and facts; red means: decide, then change pin and CHANGELOG in 
         applied: true,
         refused: true,
         in_doubt: true,
+        pending: true,
         failed: true,
         awaiting_approval: true,
         paused: true,
         unrecorded: true,
       }),
-    ).toHaveLength(7);
+    ).toHaveLength(8);
     expect(
       members<Step['kind']>({
         open: true,
@@ -156,7 +162,9 @@ describe('states and facts; red means: decide, then change pin and CHANGELOG in 
   });
 
   it('call statuses, call ends and run ends', () => {
-    expect(Object.values(CallStatus)).toEqual(words('ready awaiting_approval in_doubt done'));
+    expect(Object.values(CallStatus)).toEqual(
+      words('ready awaiting_approval in_doubt pending done'),
+    );
     expect(Object.values(CallEnd)).toEqual(
       words('applied refused denied forbidden expired invalid failed skipped cancelled'),
     );
@@ -171,8 +179,10 @@ describe('states and facts; red means: decide, then change pin and CHANGELOG in 
   it('crash points', () => {
     expect(Object.values(CrashPoint)).toEqual(
       words(`
-        before-intent after-intent before-dispatch before-send mid-request after-send
-        before-settle after-settle before-return before-probe after-probe
+        before-intent intent-commit after-intent after-decision before-dispatch
+        dispatch-commit before-send mid-request after-send before-settle settle-commit
+        after-settle before-return after-return lease-wait before-probe after-probe
+        before-doubt
         before-model-call after-model-call after-model-commit
       `),
     );
@@ -192,7 +202,7 @@ const tables: Record<string, string[]> = {
   runs: words(`
     tenant run_key root_key path agent agent_hash workflow_id start_key requester input
     turn input_tokens output_tokens cached_input_tokens cost_micro_usd output result
-    stuck_cause created_at updated_at finished_at
+    stuck_cause created_at updated_at finished_at forked_from
   `),
   controls: words(`
     tenant run_key paused_at paused_by cancelled_at cancelled_by engine_lock
@@ -223,7 +233,8 @@ const tables: Record<string, string[]> = {
     wire_key key_retention_ms has_probe sends_max fingerprint arguments summary
     amount_minor currency identity_hash holds_identity same_as approval_id status sends
     absents has_conflict code reason output output_problem fence claim_order claimed_by
-    lease_until first_sent_at created_at updated_at
+    lease_until first_sent_at created_at updated_at is_pending receiver_reference
+    compensates
   `),
   effect_facts: words(`
     tenant effect_id ordinal kind source attempt fence data at
@@ -239,25 +250,38 @@ const tables: Record<string, string[]> = {
   decisions: words(`
     tenant approval_id id decision approver reason binding decided_at
   `),
+  callbacks: words(`
+    tenant tool id wire_key reference outcome output code message received_at
+  `),
   settlements: words(`
     tenant effect_id id outcome output evidence settled_by settled_at
   `),
 };
 
-/** Tables and columns as the migrations make them; an `alter table` must be taught to this test. */
+/** Tables and columns as the migrations make them; an `alter table` may only add columns. */
 function readTables(): Record<string, string[]> {
   const up = readdirSync(migrations)
     .sort()
     .map((name) => readFileSync(path.join(migrations, name), 'utf8').split('-- Down Migration')[0])
     .join('\n');
-  expect(up).not.toMatch(/^alter table/im);
   const made = [...up.matchAll(/^create table pawl\.(\w+) \(\n([^]*?)\n\);$/gm)];
+  const added = [...up.matchAll(/^alter table pawl\.(\w+)([^]*?);$/gm)];
+  expect(added).toHaveLength((up.match(/^alter table/gim) ?? []).length);
+  const columnsOf = (name: string): string[] =>
+    added.flatMap(([, table, body = '']) =>
+      table === name
+        ? [...body.matchAll(/\badd column ([a-z_]+) /g)].map(([, each = '']) => each)
+        : [],
+    );
   return Object.fromEntries(
     made.map(([, table = '', body = '']) => [
       table,
-      [...body.matchAll(/^ {2}(?!primary|foreign|check|unique|constraint)([a-z_]+) /gm)].map(
-        ([, column = '']) => column,
-      ),
+      [
+        ...[...body.matchAll(/^ {2}(?!primary|foreign|check|unique|constraint)([a-z_]+) /gm)].map(
+          ([, column = '']) => column,
+        ),
+        ...columnsOf(table),
+      ],
     ]),
   );
 }

@@ -1,6 +1,6 @@
 // Effects, doubts, settlements and `why` through the client, read from real rows.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { foldSettlements } from '../../activities/ledger/settlements.ts';
+import { foldNotices } from '../../activities/ledger/notices.ts';
 import { readEffect } from '../../activities/ledger/append-facts.ts';
 import { openDatabase } from '../../activities/ledger/database.ts';
 import { PawlClient } from '../../client/index.ts';
@@ -76,7 +76,7 @@ describe('settling', () => {
     try {
       await ledger.transaction(async (tx) => {
         const record = await readEffect(tx, 'default', effect.id, 'for update');
-        if (record) await foldSettlements(tx, record);
+        if (record) await foldNotices(tx, record);
       });
     } finally {
       await ledger.close();

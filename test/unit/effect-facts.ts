@@ -8,6 +8,7 @@ export const FACTS: { readonly [K in FactKind]: Extract<Fact, { kind: K }> } = {
   dispatched: { kind: 'dispatched' },
   not_sent: { kind: 'not_sent', reason: 'ECONNREFUSED' },
   ambiguous: { kind: 'ambiguous', reason: 'reset' },
+  pending: { kind: 'pending', reference: 'job_1', withinMs: 60_000 },
   applied: { kind: 'applied', source: 'response', output: { id: 'tr_1' } },
   refused: { kind: 'refused', source: 'response', code: 'card_declined', message: 'declined' },
   probed_absent: { kind: 'probed_absent' },

@@ -22,9 +22,9 @@ const STATES: { readonly [S in EffectStatus]: EffectState } = {
   in_doubt: { status: 'in_doubt', sends: 1, absents: 0, conflict: false, reason: 'z' },
 };
 
-/** `status sends absents`, a `!` for a conflict, and the code. */
-function shown({ status, sends, absents, conflict, code }: EffectState): string {
-  return `${status} ${sends} ${absents}${conflict ? ' !' : ''}${code ? ` ${code}` : ''}`;
+/** `status sends absents`, `pending`, a `!` for a conflict, and the code. */
+function shown({ status, sends, absents, isPending, conflict, code }: EffectState): string {
+  return `${status} ${sends} ${absents}${isPending ? ' pending' : ''}${conflict ? ' !' : ''}${code ? ` ${code}` : ''}`;
 }
 
 const THROWS = 'throws';
@@ -34,6 +34,7 @@ const TABLE: Readonly<Record<EffectStatus, Readonly<Record<FactKind, string>>>> 
     dispatched: 'dispatched 1 0',
     not_sent: 'intended 0 0',
     ambiguous: 'intended 0 0',
+    pending: 'intended 0 0',
     applied: 'applied 0 0',
     refused: 'refused 0 0 card_declined',
     probed_absent: 'intended 0 1',
@@ -46,6 +47,7 @@ const TABLE: Readonly<Record<EffectStatus, Readonly<Record<FactKind, string>>>> 
     dispatched: 'dispatched 2 0',
     not_sent: 'intended 0 0',
     ambiguous: 'dispatched 1 0',
+    pending: 'dispatched 1 0 pending',
     applied: 'applied 1 0',
     refused: 'refused 1 0 card_declined',
     probed_absent: 'dispatched 1 1',
@@ -58,6 +60,7 @@ const TABLE: Readonly<Record<EffectStatus, Readonly<Record<FactKind, string>>>> 
     dispatched: THROWS,
     not_sent: 'applied 0 0',
     ambiguous: 'applied 1 0',
+    pending: 'applied 1 0',
     applied: 'applied 1 0',
     refused: 'applied 1 0 !',
     probed_absent: 'applied 1 0',
@@ -70,6 +73,7 @@ const TABLE: Readonly<Record<EffectStatus, Readonly<Record<FactKind, string>>>> 
     dispatched: THROWS,
     not_sent: 'refused 0 0 x',
     ambiguous: 'refused 1 0 x',
+    pending: 'refused 1 0 x',
     applied: 'applied 1 0 !',
     refused: 'refused 1 0 card_declined',
     probed_absent: 'refused 1 0 x',
@@ -82,6 +86,7 @@ const TABLE: Readonly<Record<EffectStatus, Readonly<Record<FactKind, string>>>> 
     dispatched: 'dispatched 2 0',
     not_sent: 'in_doubt 0 0',
     ambiguous: 'in_doubt 1 0',
+    pending: 'in_doubt 1 0',
     applied: 'applied 1 0',
     refused: 'refused 1 0 card_declined',
     probed_absent: 'in_doubt 1 1',

@@ -18,6 +18,8 @@ const record: EffectRecord = {
   output: null,
   outputProblem: null,
   sameAs: null,
+  reference: null,
+  holdsIdentity: false,
   fence: 0,
   claimOrder: 0,
   claimedBy: null,

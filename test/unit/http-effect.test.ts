@@ -26,6 +26,7 @@ async function answering({ status, body = '{}', headers = {} }: Answer): Promise
 const context: ToolContext = {
   fetch: (input, init) => fetch(input, { ...init, redirect: 'error' }),
   read: fetch,
+  transaction: { query: () => Promise.reject(new Error('no transaction here')) },
   idempotencyKey: '6589092c-a9f3-8ddc-aa8f-2487a2eb8376',
   effect: 'ef_1',
   runKey: 'run_1',

@@ -26,6 +26,7 @@ interface Change {
   readonly sends?: number;
   readonly absents?: number;
   readonly hasProbe?: boolean;
+  readonly isPending?: true;
 }
 
 /** A dispatched effect of a contract, as the ledger would hold it. */
@@ -33,7 +34,13 @@ function view(contract: Contract, change: Change = {}): EffectView {
   const { status = 'dispatched', sends = 1, absents = 0 } = change;
   return {
     contract,
-    state: { status, sends, absents, conflict: false },
+    state: {
+      status,
+      sends,
+      absents,
+      conflict: false,
+      ...(change.isPending && { isPending: true }),
+    },
     firstSentAtMs: SENT_AT,
     leaseUntilMs: LEASE,
     keyRetentionMs: contract === 'keyed' ? RETENTION : undefined,
@@ -101,7 +108,21 @@ describe('the next move, case by case', () => {
       SETTLED - 1,
     ],
     ['reconcilable in doubt', 'probe', view('reconcilable', { status: 'in_doubt' }), SETTLED],
-    ['transactional', 'resend', view('transactional'), SENT_AT + 1],
+    [
+      'transactional, committed by its tool, lease live',
+      `wait ${LEASE}`,
+      view('transactional'),
+      SENT_AT + 1,
+    ],
+    ['transactional, committed by its tool', 'doubt', view('transactional'), LEASE],
+    ['accepted by the receiver', `wait ${LEASE}`, view('keyed', { isPending: true }), LEASE - 1],
+    ['accepted, probe', 'probe', view('keyed', { isPending: true, hasProbe: true }), LEASE - 1],
+    [
+      'accepted, no word in time',
+      'doubt',
+      view('keyed', { isPending: true, hasProbe: true }),
+      LEASE,
+    ],
   ];
 
   it.each(cases)('%s → %s', (_name, expected, seen, nowMs) => {
@@ -167,10 +188,7 @@ describe('the next move, in every case', () => {
     'without a live key → nothing is concluded before the lease ends',
     () => {
       const isEarly = (seen: EffectView, nowMs: number): boolean =>
-        isDispatched(seen) &&
-        !isUnderKey(seen, nowMs) &&
-        seen.contract !== 'transactional' &&
-        nowMs < LEASE;
+        isDispatched(seen) && !isUnderKey(seen, nowMs) && nowMs < LEASE;
       const waits = (move: Move): boolean => move.kind === 'wait' && move.untilMs === LEASE;
       expect(exceptions(isEarly, waits)).toEqual([]);
     },
@@ -187,7 +205,7 @@ describe('the next move, in every case', () => {
     'a resend without a live key → two absents, after the settle window, within the sends',
     () => {
       const isUnkeyed = (seen: EffectView, nowMs: number): boolean =>
-        isDispatched(seen) && seen.contract !== 'transactional' && !isUnderKey(seen, nowMs);
+        isDispatched(seen) && !isUnderKey(seen, nowMs);
       const holds = ({ kind }: Move, { state, hasProbe }: EffectView, nowMs: number): boolean =>
         kind !== 'resend' ||
         (hasProbe &&
@@ -198,9 +216,9 @@ describe('the next move, in every case', () => {
     },
   );
 
-  it('no send is left → never resent, except in our own database', () => {
-    const isUsedUp = ({ state, contract }: EffectView): boolean =>
-      state.status === 'dispatched' && state.sends >= SENDS_MAX && contract !== 'transactional';
+  it('no send is left → never resent', () => {
+    const isUsedUp = ({ state }: EffectView): boolean =>
+      state.status === 'dispatched' && state.sends >= SENDS_MAX;
     expect(exceptions(isUsedUp, ({ kind }) => kind !== 'resend')).toEqual([]);
   });
 

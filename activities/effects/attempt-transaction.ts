@@ -1,0 +1,75 @@
+// One attempt at an effect that is rows in the ledger's own database: permit, rows and outcome are one commit.
+import { isRefusal } from '../../domain/schemas/outcomes.ts';
+import type { ToolContext } from '../../domain/schemas/tool-context.ts';
+import type { AppendAnswer, EffectRecord, TransactionEnd } from '../ledger/effect-ledger.ts';
+import { ToolThrew } from '../ledger/tool-transaction.ts';
+import type { SendAnswer, SendDeps, SendJob } from './attempt-send.ts';
+import { toJson } from './fingerprint.ts';
+import { judgeOutput, parseArguments, settleWithin } from './tool-run.ts';
+
+export type TransactionAnswer =
+  Exclude<SendAnswer, { kind: 'observed' }> | ({ readonly kind: 'committed' } & AppendAnswer);
+
+/** Throws `LedgerUnavailable` when the answer to the commit was lost: the next look at the row says what happened. */
+export async function attemptTransaction(deps: SendDeps, job: SendJob): Promise<TransactionAnswer> {
+  const { tool, record, claim, ignoresIdentity } = job;
+  const input = parseArguments(tool, record);
+  if (input.kind === 'invalid') return { kind: 'unsent', error: input.error };
+  await deps.crash('before-dispatch', tool.name);
+  try {
+    const answer = await deps.ledger.transact(
+      {
+        tenant: record.tenant,
+        id: record.id,
+        claim,
+        callsPerRunMax: tool.callsPerRunMax,
+        ignoresIdentity,
+      },
+      (transaction, granted) => runInside(deps, job, granted, input.value, transaction),
+    );
+    if (answer.kind === 'settled') return { ...answer, kind: 'committed' };
+    return { kind: 'denied', answer };
+  } catch (error) {
+    if (error instanceof ToolThrew) return { kind: 'unsent', error: error.cause };
+    throw error;
+  }
+}
+
+async function runInside(
+  deps: SendDeps,
+  { tool, claim }: SendJob,
+  record: EffectRecord,
+  input: unknown,
+  transaction: ToolContext['transaction'],
+): Promise<TransactionEnd> {
+  await deps.crash('before-send', tool.name);
+  const signal = deps.clock.timeout(Math.min(tool.timeoutMs, claim.leaseMs));
+  const context: ToolContext = {
+    fetch: refuseFetch,
+    read: deps.wire,
+    transaction,
+    idempotencyKey: record.wireKey,
+    effect: record.shortId,
+    runKey: record.runKey,
+    tenant: record.tenant,
+    signal,
+  };
+  const ran = await settleWithin((async () => tool.run(input, context))(), signal);
+  await deps.crash('before-settle', tool.name);
+  const { fence } = record;
+  if (ran.ok) {
+    const fact = { kind: 'applied', source: 'response', output: toJson(ran.output) } as const;
+    return { entries: judgeOutput(tool, claim, [{ fact, fence }]), keepsRows: true };
+  }
+  if (!isRefusal(ran.error)) throw ran.error;
+  const { code, message } = ran.error;
+  const fact = { kind: 'refused', source: 'response', code, message } as const;
+  return { entries: [{ fact, fence, attempt: claim.attempt }], keepsRows: false };
+}
+
+const refuseFetch: typeof fetch = () =>
+  Promise.reject(
+    new TypeError(
+      'a transactional tool writes by ctx.transaction only: what ctx.fetch sends could not be rolled back',
+    ),
+  );

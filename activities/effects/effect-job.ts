@@ -1,0 +1,28 @@
+// What one attempt on one effect is given: the engine's ports and the job.
+import type { AnyTool } from '../../domain/schemas/define-tool.ts';
+import type { Clock } from '../clock.ts';
+import type { Claim, EffectIntent, EffectLedger } from '../ledger/effect-ledger.ts';
+import type { CrashHook } from './crash-points.ts';
+import type { Authority } from './gate.ts';
+
+export interface EngineDeps {
+  readonly ledger: EffectLedger;
+  readonly wire: typeof fetch;
+  readonly crash: CrashHook;
+  readonly clock: Clock;
+  /** In [0, 1); injected so that a seeded run repeats. */
+  readonly random: () => number;
+}
+
+export interface EffectJob {
+  readonly tool: AnyTool;
+  readonly tenant: string;
+  readonly id: string;
+  readonly rootKey: string;
+  /** Stored first when the ledger does not know the effect yet; absent when the model step has stored it. */
+  readonly intent?: EffectIntent;
+  readonly claim: Claim;
+  /** The highest ledger sequence that the workflow has seen. */
+  readonly seqSeen: number;
+  readonly authority?: Authority;
+}

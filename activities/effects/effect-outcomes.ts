@@ -1,0 +1,70 @@
+// What the workflow is told of an effect: read from the ledger, or carried past it while it is down.
+import { nextDelayMs } from '../../domain/rules/backoff.ts';
+import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
+import { LedgerUnavailable } from '../ledger/database.ts';
+import type { AppendAnswer, EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
+import type { EffectJob, EngineDeps } from './effect-job.ts';
+
+/** Stores observations of the job's effect. */
+export function append(
+  deps: EngineDeps,
+  job: EffectJob,
+  entries: readonly FactEntry[],
+): Promise<AppendAnswer> {
+  return deps.ledger.append(job.tenant, job.id, entries);
+}
+
+const APPEND_PATIENCE_MS = 5_000;
+
+/** After a send the outcome must not be lost: while the ledger is down it travels through Temporal's history. */
+export async function appendOrCarry(
+  deps: EngineDeps,
+  job: EffectJob,
+  entries: readonly FactEntry[],
+): Promise<AppendAnswer | EffectOutcome> {
+  const givesUpAtMs = deps.clock.nowMs() + APPEND_PATIENCE_MS;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await append(deps, job, entries);
+    } catch (error) {
+      if (!(error instanceof LedgerUnavailable)) throw error;
+      if (deps.clock.nowMs() > givesUpAtMs) {
+        // Only an outcome can travel: what is open stays open, and the next attempt finds it so.
+        if (!entries.some(({ fact }) => isWorthCarrying(fact.kind))) throw error;
+        return { kind: 'unrecorded', effect: job.id, facts: entries.map(({ fact }) => fact) };
+      }
+      await deps.clock.sleep(
+        nextDelayMs({ attempt, baseMs: 50, capMs: 1_000, random: deps.random() }),
+      );
+    }
+  }
+}
+
+/** Only an outcome can travel, or the word that it will come. */
+function isWorthCarrying(kind: FactEntry['fact']['kind']): boolean {
+  return kind === 'applied' || kind === 'refused' || kind === 'pending';
+}
+
+/** The same of what an append has returned. */
+export function recorded({ record, seq }: AppendAnswer): EffectOutcome {
+  return recordedOutcome(record, seq);
+}
+
+/** What the ledger says of an effect, as the workflow is told. */
+export function recordedOutcome(record: EffectRecord, seq: number): EffectOutcome {
+  const { status, code = '', reason = '' } = record.state;
+  if (status === 'applied') {
+    return {
+      kind: 'applied',
+      output: record.output,
+      alreadyApplied: record.sameAs !== null,
+      ...(record.outputProblem === null ? {} : { outputProblem: record.outputProblem }),
+      seq,
+    };
+  }
+  if (status === 'refused') return { kind: 'refused', code, message: reason, seq };
+  if (status === 'dispatched') {
+    return { kind: 'pending', reference: record.reference, untilMs: record.leaseUntilMs ?? 0, seq };
+  }
+  return { kind: 'in_doubt', reason, seq };
+}

@@ -1,0 +1,86 @@
+// Turns what people and receivers have written about an effect into facts: they write rows, only the engine writes facts.
+import type { Json } from '../../domain/rules/json.ts';
+import { appendFacts, readEffect } from './append-facts.ts';
+import type { Transaction } from './database.ts';
+import type { EffectRecord, FactEntry } from './effect-ledger.ts';
+
+interface SettlementRow {
+  id: string;
+  outcome: 'applied' | 'not_applied';
+  output: Json;
+  evidence: string;
+  settled_by: string;
+}
+
+interface CallbackRow {
+  id: string;
+  outcome: 'applied' | 'refused';
+  output: Json;
+  code: string | null;
+  message: string | null;
+}
+
+/** Folds in the settlements and callbacks that no fact names yet; returns the effect as it stands then. */
+export async function foldNotices(tx: Transaction, record: EffectRecord): Promise<EffectRecord> {
+  if ((await readWaiting(tx, record)).length === 0) return record;
+  // Looked at again under the effect's lock: of several looks at once, one folds them in.
+  const locked = (await readEffect(tx, record.tenant, record.id, 'for update')) ?? record;
+  const entries = await readWaiting(tx, locked);
+  if (entries.length === 0) return locked;
+  return (await appendFacts(tx, record.tenant, record.id, entries)).record;
+}
+
+async function readWaiting(tx: Transaction, record: EffectRecord): Promise<readonly FactEntry[]> {
+  // A human's word comes last: on a contradiction it is the one that ends it.
+  return [...(await readCallbacks(tx, record)), ...(await readSettlements(tx, record))];
+}
+
+async function readSettlements(
+  tx: Transaction,
+  { tenant, id }: EffectRecord,
+): Promise<readonly FactEntry[]> {
+  const { rows } = await tx.query<SettlementRow>(
+    `select s.id, s.outcome, s.output, s.evidence, s.settled_by from pawl.settlements s
+     where s.tenant = $1 and s.effect_id = $2 and not exists (
+       select 1 from pawl.effect_facts f
+       where f.tenant = s.tenant and f.effect_id = s.effect_id and f.data->>'settlement' = s.id)
+     order by s.settled_at, s.id`,
+    [tenant, id],
+  );
+  return rows.map(toSettledEntry);
+}
+
+/** By the key that was sent, or by the name that the receiver gave when it accepted. */
+async function readCallbacks(
+  tx: Transaction,
+  { tenant, id, tool, wireKey, reference }: EffectRecord,
+): Promise<readonly FactEntry[]> {
+  const { rows } = await tx.query<CallbackRow>(
+    `select c.id, c.outcome, c.output, c.code, c.message from pawl.callbacks c
+     where c.tenant = $1 and c.tool = $3 and (c.wire_key = $4 or c.reference = $5) and not exists (
+       select 1 from pawl.effect_facts f
+       where f.tenant = c.tenant and f.effect_id = $2 and f.data->>'callback' = c.id)
+     order by c.received_at, c.id`,
+    [tenant, id, tool, wireKey, reference],
+  );
+  return rows.map(toCallbackEntry);
+}
+
+function toSettledEntry(row: SettlementRow): FactEntry {
+  const details = { settlement: row.id, evidence: row.evidence, by: row.settled_by };
+  if (row.outcome === 'applied') {
+    return { fact: { kind: 'applied', source: 'human', output: row.output }, details };
+  }
+  const message = `settled as not applied by ${row.settled_by}: ${row.evidence}`;
+  return { fact: { kind: 'refused', source: 'human', code: 'not_applied', message }, details };
+}
+
+function toCallbackEntry(row: CallbackRow): FactEntry {
+  const details = { callback: row.id };
+  if (row.outcome === 'applied') {
+    return { fact: { kind: 'applied', source: 'webhook', output: row.output }, details };
+  }
+  const code = row.code ?? 'refused';
+  const message = row.message ?? code;
+  return { fact: { kind: 'refused', source: 'webhook', code, message }, details };
+}

@@ -1,0 +1,56 @@
+// One call of a read: never ledgered, repeated up to the tool's own limit, the same for a run and a plain workflow.
+import type { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import { nextDelayMs } from '../../domain/rules/backoff.ts';
+import { FailureType } from '../../domain/rules/failure.ts';
+import type { Json } from '../../domain/rules/json.ts';
+import type { AnyTool } from '../../domain/schemas/define-tool.ts';
+import { shortId, toJson } from '../effects/fingerprint.ts';
+import { messageOf, noTransaction } from '../effects/tool-run.ts';
+import { joinSignals } from '../join-signals.ts';
+import type { RunDeps } from './run-deps.ts';
+
+export interface ReadPlace {
+  readonly tenant: string;
+  readonly runKey: string;
+  /** The id that an effect in this place would have. */
+  readonly id: string;
+}
+
+/** Runs the read once, with its parsed input. */
+export async function callRead(
+  { wire }: Pick<RunDeps, 'wire'>,
+  tool: AnyTool,
+  { tenant, runKey, id }: ReadPlace,
+  input: unknown,
+  context: Context,
+): Promise<Json> {
+  const effect = shortId('ef', id);
+  const signal = joinSignals(context.cancellationSignal, AbortSignal.timeout(tool.timeoutMs));
+  const output: unknown = await tool.run(input, {
+    fetch: wire,
+    read: wire,
+    transaction: noTransaction,
+    idempotencyKey: effect,
+    effect,
+    runKey,
+    tenant,
+    signal,
+  });
+  return toJson(output);
+}
+
+/** A failed read that is tried again, after a delay of ours. */
+export function retryRead(
+  tool: AnyTool,
+  attempt: number,
+  error: unknown,
+  random: number,
+): ApplicationFailure {
+  const delayMs = nextDelayMs({ attempt, baseMs: 250, capMs: 30_000, random });
+  return ApplicationFailure.create({
+    type: FailureType.ToolFailed,
+    message: `${tool.name}: ${messageOf(error)}`,
+    nextRetryDelay: Math.max(1, delayMs),
+  });
+}

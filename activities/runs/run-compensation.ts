@@ -1,0 +1,139 @@
+// Compensation: lists what a run has done, the last first, and undoes one effect as an effect of its own.
+import { Context } from '@temporalio/activity';
+import type { EffectOutcome, ToolActivityInput } from '../../domain/rules/effect-outcome.ts';
+import type { EffectStatus } from '../../domain/rules/effect.ts';
+import { compensationId } from '../../domain/rules/ids.ts';
+import type { AnyTool } from '../../domain/schemas/define-tool.ts';
+import { compensationName } from '../../domain/schemas/compensation.ts';
+import { claimOf } from '../effects/claim.ts';
+import { fingerprint, shortId } from '../effects/fingerprint.ts';
+import { withHeartbeat } from '../heartbeat.ts';
+import type { EffectIntent, EffectRecord } from '../ledger/effect-ledger.ts';
+import { requireTool } from './run-calls.ts';
+import type { RunDeps } from './run-deps.ts';
+
+type CompensateInput = Extract<ToolActivityInput, { kind: 'compensate' }>;
+
+export interface CompensableInput {
+  readonly v: 1;
+  readonly tenant: string;
+  readonly runKey: string;
+  /** Short ids; absent: all of the run. */
+  readonly effects?: readonly string[];
+}
+
+/** One effect that may have to be undone. */
+export interface Compensable {
+  readonly id: string;
+  readonly effect: string;
+  readonly rootKey: string;
+  readonly tool: string;
+  readonly summary: string;
+  readonly status: EffectStatus;
+  /** What undoes it; null: the tool has no `compensate`, so it stays. */
+  readonly compensation: { readonly tool: string; readonly timeoutMs: number } | null;
+}
+
+interface CompensableRow {
+  id: string;
+  short_id: string;
+  root_key: string;
+  tool: string;
+  summary: string;
+  status: EffectStatus;
+}
+
+/** What was sent and may stand, the last first; what only took over another effect's outcome is not this run's to undo. */
+export async function listCompensable(
+  { database, registry }: RunDeps,
+  { tenant, runKey, effects }: CompensableInput,
+): Promise<readonly Compensable[]> {
+  const rows = await database.query<CompensableRow>(
+    `select id, short_id, root_key, tool, summary, status from pawl.effects
+     where tenant = $1 and run_key = $2 and compensates is null and same_as is null
+       and status in ('applied', 'dispatched', 'in_doubt') and ($3::text[] is null or short_id = any($3))
+     order by first_sent_at desc nulls last, turn desc, call desc`,
+    [tenant, runKey, effects ?? null],
+  );
+  return rows.map((row) => {
+    const undo = registry.tools.get(compensationName(row.tool));
+    return {
+      id: row.id,
+      effect: row.short_id,
+      rootKey: row.root_key,
+      tool: row.tool,
+      summary: row.summary,
+      status: row.status,
+      compensation: undo ? { tool: undo.name, timeoutMs: undo.timeoutMs } : null,
+    };
+  });
+}
+
+/** Undoes one effect; an open one is waited for, one that never happened needs nothing. */
+export async function runCompensation(
+  deps: RunDeps,
+  name: string,
+  input: CompensateInput,
+): Promise<EffectOutcome> {
+  const context = Context.current();
+  const tool = requireTool(deps, name);
+  return withHeartbeat(context, async () => {
+    const begin = await deps.ledger.begin(input.tenant, input.effect, input.rootKey);
+    const original = begin?.record;
+    const seq = begin?.seq ?? 0;
+    if (!original || original.state.status === 'refused' || original.state.status === 'intended') {
+      const message = 'the effect never happened: there is nothing to undo';
+      return { kind: 'refused', code: 'nothing_to_undo', message, seq };
+    }
+    if (original.state.status !== 'applied') {
+      const reason = `waits for ${original.shortId}, which is ${original.state.status}: what to undo is not known`;
+      return { kind: 'in_doubt', reason, seq };
+    }
+    const { workflowId } = context.info.workflowExecution ?? {};
+    const intent = toCompensationIntent(tool, original, workflowId ?? null);
+    const outcome = await deps.engine.perform({
+      tool,
+      tenant: input.tenant,
+      id: intent.id,
+      rootKey: input.rootKey,
+      intent,
+      claim: claimOf(context.info, tool),
+      seqSeen: input.seq,
+    });
+    await deps.crash('before-return', tool.name);
+    return outcome;
+  });
+}
+
+/** The same for everybody who undoes this effect: however many ask, it is one. */
+function toCompensationIntent(
+  tool: AnyTool,
+  original: EffectRecord,
+  workflowId: string | null,
+): EffectIntent {
+  const id = compensationId(original.id);
+  const done = { input: original.arguments, output: original.output };
+  return {
+    tenant: original.tenant,
+    id,
+    shortId: shortId('ef', id),
+    runKey: original.runKey,
+    rootKey: original.rootKey,
+    turn: original.turn,
+    call: original.call,
+    generation: original.generation,
+    workflowId,
+    tool: tool.name,
+    contract: tool.contract,
+    keyRetentionMs: tool.keyRetentionMs ?? null,
+    hasProbe: tool.declaration.probe !== undefined,
+    sendsMax: tool.sendsMax,
+    fingerprint: fingerprint(done),
+    arguments: done,
+    summary: `undo ${original.summary}`.slice(0, 120),
+    amount: null,
+    identityHash: null,
+    approvalId: null,
+    compensates: original.id,
+  };
+}
