@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { describeFacts } from './effect-ledger-facts.ts';
 import { describeIdentity } from './effect-ledger-identity.ts';
+import { describeTransactions } from './effect-ledger-transactions.ts';
 import {
   type Bench,
   createBench,
@@ -42,6 +43,7 @@ export function effectLedgerContract(
     describe('the limit of calls', () => describeCallLimit(suite));
     describe('identity', () => describeIdentity(suite));
     describe('facts', () => describeFacts(suite));
+    describe('transactions', () => describeTransactions(suite));
   });
 }
 

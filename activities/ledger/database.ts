@@ -86,6 +86,8 @@ async function transact<T>(
       await client.query(durable ? 'begin' : "begin; set local synchronous_commit = 'off'");
       const result = await work(client);
       const committed = client.query('commit');
+      // Heard below; a hook that throws first must not leave it unheard.
+      committed.catch(ignore);
       await whileCommitting?.(result);
       await committed;
       return result;
