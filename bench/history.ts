@@ -2,6 +2,7 @@
 import { withTestRun } from '../testing/index.ts';
 import { BYTES_MAX, EVENTS_MAX, type TurnSize, turnSizes, violations } from './history-growth.ts';
 import { payingAgent, payingModel } from './paying-agent.ts';
+import { defineQuestion } from './question.ts';
 
 export interface HistoryReport {
   readonly turns: number;
@@ -51,3 +52,14 @@ export function renderHistory(report: HistoryReport): string {
     verdict,
   ].join('\n');
 }
+
+export const historyQuestion = defineQuestion({
+  says:
+    'events and protobuf bytes of each turn of one run (one model call, one keyed effect, 2 KiB a result);\n' +
+    `  ends with 1 when a turn needs more than ${EVENTS_MAX} events or ${BYTES_MAX / 1_024} KiB`,
+  counts: { turns: { usual: 100, min: 2, says: 'turns of the run' } },
+  async ask({ turns }) {
+    const report = await measureHistory(turns);
+    return { report, text: renderHistory(report), isRight: report.violations.length === 0 };
+  },
+});
