@@ -20,6 +20,8 @@ export interface ToolDescription {
   readonly timeoutMs: number;
   readonly sendsMax: number;
   readonly parallel: boolean;
+  /** It has a `compensate`: what it did can be undone. */
+  readonly canCompensate?: boolean;
   readonly callsPerRunMax?: number | null;
   /** What a reader of the declaration should think about, such as an effect without identity. */
   readonly warnings: readonly string[];

@@ -81,6 +81,8 @@ async function run<Row>(
 
 async function transact<T>(pool: pg.Pool, work: (query: Query) => Promise<T>): Promise<T> {
   const client = await pool.connect();
+  // The pool's listener is off while a client is lent out: a broken connection would end the process.
+  client.on('error', ignore);
   let broken: Error | undefined;
   try {
     await client.query('begin');
@@ -91,9 +93,13 @@ async function transact<T>(pool: pg.Pool, work: (query: Query) => Promise<T>): P
     await client.query('rollback').catch((failed: Error) => (broken = failed));
     throw error;
   } finally {
+    client.off('error', ignore);
     client.release(broken);
   }
 }
+
+/** Whoever waits on the connection gets the error as well. */
+const ignore = (): void => undefined;
 
 async function guarded<T>(address: string, work: () => Promise<T>): Promise<T> {
   try {

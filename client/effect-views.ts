@@ -19,6 +19,10 @@ export interface EffectView {
   readonly tool: string;
   readonly contract: Contract;
   readonly status: EffectStatus;
+  /** The receiver has accepted it and has not said yet what became of it; it has until `leaseUntil`. */
+  readonly isPending: boolean;
+  /** The receiver's own name for what it has accepted. */
+  readonly reference: string | null;
   /** Two definite observations contradict each other. */
   readonly hasConflict: boolean;
   /** The receiver's or Pawl's code of a refusal, such as `card_declined`. */
@@ -37,6 +41,10 @@ export interface EffectView {
   readonly holdsIdentity: boolean;
   /** Id of the effect that had already done this. */
   readonly sameAs: string | null;
+  /** Id of the effect that this one undoes. */
+  readonly compensates: string | null;
+  /** Short id of what has undone it, or is about to. */
+  readonly compensatedBy: string | null;
   readonly approvalId: string | null;
   /** Sends that are not proven unsent, and how many are allowed. */
   readonly sends: number;
@@ -60,13 +68,16 @@ type EffectRow = Omit<EffectView, 'amount'> & {
 
 const EFFECTS = `
   select e.short_id as effect, e.id, e.run_key as "runKey", e.turn, e.call, e.generation,
-    e.workflow_id as "workflowId", e.tool, e.contract, e.status, e.has_conflict as "hasConflict",
+    e.workflow_id as "workflowId", e.tool, e.contract, e.status, e.is_pending as "isPending",
+    e.receiver_reference as reference, e.has_conflict as "hasConflict",
     e.code, e.reason, e.summary, e.arguments, e.fingerprint, e.amount_minor as "amountMinor", e.currency,
     e.wire_key as "wireKey", e.key_retention_ms as "keyRetentionMs", e.has_probe as "hasProbe",
-    e.identity_hash as "identityHash", e.holds_identity as "holdsIdentity", e.same_as as "sameAs",
+    e.identity_hash as "identityHash", e.holds_identity as "holdsIdentity", e.same_as as "sameAs", e.compensates,
+    (select u.short_id from pawl.effects u where u.tenant = e.tenant and u.compensates = e.id) as "compensatedBy",
     e.approval_id as "approvalId", e.sends, e.sends_max as "sendsMax", e.absents, e.output,
     e.output_problem as "outputProblem", e.claimed_by as "claimedBy", e.lease_until as "leaseUntil",
-    coalesce(e.status = 'dispatched' and e.lease_until > clock_timestamp(), false) as "isOnWire",
+    coalesce(e.status = 'dispatched' and not e.is_pending and e.lease_until > clock_timestamp(), false)
+      as "isOnWire",
     e.first_sent_at as "firstSentAt", e.created_at as "createdAt", e.updated_at as "updatedAt"
   from pawl.effects e`;
 

@@ -1,4 +1,5 @@
 // What can go wrong for a user of the client: one base class, a code, a message that says what to do, an exit code.
+import type { EffectView } from './effect-views.ts';
 
 /** What a `pawl` command exits with. */
 export const ExitCode = {
@@ -262,6 +263,17 @@ export class NotSettleableError extends PawlError {
   }
 }
 
+export class OutcomeConflictError extends PawlError {
+  constructor(effect: string, status: string, outcome: string, since: Date) {
+    super(
+      'Effect.OutcomeConflict',
+      `${effect} is ${status} (since ${since.toISOString()}), and you say ${outcome.replace('_', ' ')}: that contradicts a definite ` +
+        `outcome, so nothing was written. See \`pawl why ${effect}\`. If your evidence is right, put it on record with ` +
+        '--contradict: the effect becomes a conflict in `pawl doubts`.',
+    );
+  }
+}
+
 export class SettlementPendingError extends PawlError {
   constructor(effect: string, outcome: string, by: string, at: Date) {
     super(
@@ -272,7 +284,42 @@ export class SettlementPendingError extends PawlError {
   }
 }
 
+/** A receiver sent another message under an id that is known: one of the two would be lost without a word. */
+export class CallbackConflictError extends PawlError {
+  constructor(tool: string, id: string, first: string, now: string) {
+    const outcomes = first === now ? 'about another effect' : `which said ${first}, not ${now}`;
+    super(
+      'Callback.IdReused',
+      `The message "${id}" for ${tool} is known with other content (${outcomes}): nothing was stored. ` +
+        'A receiver gives each message an id of its own; ask it which of the two is true.',
+    );
+  }
+}
+
 /** An argument that cannot mean anything. */
+/** What a run that goes on would do meanwhile could not be taken into account. */
+export class RunNotEndedError extends PawlError {
+  constructor(runKey: string, wish: string) {
+    super(
+      'Run.NotEnded',
+      `${runKey} has not ended, so it cannot be ${wish} yet: \`pawl cancel ${runKey}\` ends it, or wait for its end.`,
+    );
+  }
+}
+
+/** Nobody has said what becomes of these effects. */
+export class ForkUndecidedError extends PawlError {
+  readonly undecided: readonly EffectView[];
+  constructor(runKey: string, at: number, undecided: readonly EffectView[]) {
+    const list = undecided.map(({ effect, summary }) => `${effect} (${summary})`).join(', ');
+    super(
+      'Fork.Undecided',
+      `From turn ${at} on ${runKey} has done: ${list}. Say what becomes of it: --keep, --compensate, or --effect ef_…=keep for each.`,
+    );
+    this.undecided = undecided;
+  }
+}
+
 export class ArgumentInvalidError extends PawlError {
   constructor(message: string) {
     super('Argument.Invalid', message);

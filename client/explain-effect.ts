@@ -2,6 +2,7 @@
 import type { Part } from '../domain/rules/transcript.ts';
 import type { Json } from '../domain/rules/json.ts';
 import { type ApprovalView, listApprovals } from './approval-views.ts';
+import { type CallbackView, listCallbacks } from './callbacks.ts';
 import type { ClientContext } from './context.ts';
 import { type EffectView, findEffect } from './effect-views.ts';
 import { UnknownIdError } from './errors.ts';
@@ -50,6 +51,8 @@ export interface EffectExplanation {
   readonly call: (CallView & { readonly policyHash: string }) | null;
   readonly approvals: readonly ApprovalView[];
   readonly settlements: readonly SettlementView[];
+  /** What the receiver has said by callback. */
+  readonly callbacks: readonly CallbackView[];
   readonly facts: readonly FactView[];
   readonly request: RequestView | null;
   /** The effect that had already done this. */
@@ -82,9 +85,10 @@ export async function explainEffect(
     listCalls(context, runKey),
     readTranscript(context, runKey, turn),
   ]);
-  const [approvals, settlements, facts, request, sameAs, siblings] = await Promise.all([
+  const [approvals, settlements, callbacks, facts, request, sameAs, siblings] = await Promise.all([
     listApprovals(context, { effectId: effect.id }),
     listSettlements(context, effect.id),
+    listCallbacks(context, effect),
     listFacts(context, effect.id),
     readRequest(context, effect.id),
     effect.sameAs === null ? undefined : findEffect(context, effect.sameAs),
@@ -104,6 +108,7 @@ export async function explainEffect(
     call: call ? { ...call, policyHash: await readPolicyHash(context, call, runKey) } : null,
     approvals,
     settlements,
+    callbacks,
     facts,
     request: request ?? null,
     sameAs: sameAs ?? null,

@@ -13,10 +13,33 @@ export type {
   ResumeAnswer,
   SteerAnswer,
 } from './control-run.ts';
+export { createCallbackHandler } from './callback-handler.ts';
+export type {
+  CallbackHandler,
+  CallbackHandlerOptions,
+  CallbackReceiver,
+  CallbackReport,
+} from './callback-handler.ts';
+export type {
+  CallbackAnswer,
+  CallbackMessage,
+  CallbackReading,
+  CallbackView,
+} from './callbacks.ts';
+export { toRequestListener } from './request-listener.ts';
 export type { DecidedApproval, DecisionOptions } from './decide-approval.ts';
+export type { CompensatedRun, CompensateRunOptions } from './compensate-run.ts';
 export type { EffectView } from './effect-views.ts';
 export type { EffectExplanation, EffectSibling, FactView, RequestView } from './explain-effect.ts';
+export type { Fate, ForkedRun, ForkOptions } from './fork-run.ts';
 export type { HealthCheck, HealthReport } from './health.ts';
+export type {
+  ReconcileFinding,
+  ReconcileOptions,
+  ReconcileReport,
+  StatementLine,
+} from './reconcile-statement.ts';
+export type { ComparedEffect } from './statement-page.ts';
 export type { RunEvent } from './run-events.ts';
 export type {
   CallView,

@@ -2,6 +2,7 @@
 import type { EffectStatus } from '../domain/rules/effect.ts';
 import { type AgentView, listAgents } from './agents.ts';
 import { type ApprovalView, listApprovals } from './approval-views.ts';
+import { type CallbackAnswer, type CallbackMessage, receiveCallback } from './callbacks.ts';
 import type { ClientContext } from './context.ts';
 import {
   cancelRun,
@@ -15,13 +16,20 @@ import {
   type SteerAnswer,
   steerRun,
 } from './control-run.ts';
+import { type CompensatedRun, type CompensateRunOptions, compensateRun } from './compensate-run.ts';
 import { openDatabase } from './database.ts';
 import { type DecidedApproval, type DecisionOptions, decideApproval } from './decide-approval.ts';
 import { type EffectView, listEffects } from './effect-views.ts';
 import { DatabaseNotMigratedError } from './errors.ts';
 import { type EffectExplanation, explainEffect } from './explain-effect.ts';
+import { type ForkedRun, type ForkOptions, forkRun } from './fork-run.ts';
 import { diagnose, type HealthReport } from './health.ts';
 import { resolveRunKey } from './ids.ts';
+import {
+  type ReconcileOptions,
+  type ReconcileReport,
+  reconcileStatement,
+} from './reconcile-statement.ts';
 import type { RunEvent } from './run-events.ts';
 import {
   type ListOptions,
@@ -115,6 +123,22 @@ export class PawlClient {
     return watchRun(this.#context, run, options);
   }
 
+  /**
+   * Decides a turn of an ended run anew, in a new run that knows everything before it. What was done from that turn on is
+   * kept or undone as told. Throws ForkUndecidedError, RunNotEndedError, ArgumentInvalidError, UnknownIdError.
+   */
+  fork(run: string, options?: ForkOptions): Promise<ForkedRun> {
+    return forkRun(this.#context, run, options);
+  }
+
+  /**
+   * Undoes the effects of an ended run, the last first, by their tools' `compensate`; waits for its end, doubts included.
+   * Repeating it undoes nothing twice. Throws RunNotEndedError, ArgumentInvalidError, UnknownIdError.
+   */
+  compensate(run: string, options?: CompensateRunOptions): Promise<CompensatedRun> {
+    return compensateRun(this.#context, run, options);
+  }
+
   /** Approvals that wait for a human, the oldest first. */
   async approvals({ run }: { readonly run?: string | undefined } = {}): Promise<ApprovalView[]> {
     const runKey = run === undefined ? undefined : await resolveRunKey(this.#context, run);
@@ -172,14 +196,34 @@ export class PawlClient {
     return listEffects(this.#context, { isDoubt: true });
   }
 
-  /** Settles a doubt or a conflict. Throws NotSettleableError, SettlementPendingError, UnknownIdError. */
+  /**
+   * Settles a doubt or a conflict. Throws NotSettleableError, OutcomeConflictError, SettlementPendingError, UnknownIdError,
+   * ArgumentInvalidError without evidence.
+   */
   settle(effect: string, options: SettleOptions): Promise<SettleAnswer> {
     return settleEffect(this.#context, effect, options);
+  }
+
+  /**
+   * Takes what a receiver that has accepted an effect says of it later; `createCallbackHandler` is its HTTP side. You have
+   * verified who says it. Stored once per id, also before its effect is known; never against what is recorded: what
+   * contradicts becomes a conflict. Throws ArgumentInvalidError, CallbackConflictError.
+   */
+  receiveCallback(message: CallbackMessage): Promise<CallbackAnswer> {
+    return receiveCallback(this.#context, message);
   }
 
   /** Everything that led to an effect. Throws UnknownIdError, AmbiguousIdError. */
   why(effect: string): Promise<EffectExplanation> {
     return explainEffect(this.#context, effect);
+  }
+
+  /**
+   * Compares a receiver's statement with the effects of the tools that write to it, in both directions. It changes nothing;
+   * each finding says what to do. Throws ArgumentInvalidError.
+   */
+  reconcileStatement(options: ReconcileOptions): Promise<ReconcileReport> {
+    return reconcileStatement(this.#context, options);
   }
 
   /** Agents and tools that workers offer, with the contract that was derived for each. */

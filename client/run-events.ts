@@ -144,10 +144,10 @@ function diffFinish(before: RunSnapshot | undefined, { run, output }: RunSnapsho
   return [{ kind: 'finished', runKey: run.runKey, result: run.result, output }];
 }
 
-const INTENDED_MARK = JSON.stringify(['intended', 0, false]);
+const INTENDED_MARK = JSON.stringify(['intended', 0, false, false]);
 
-function effectMark({ status, sends, hasConflict }: EffectView): string {
-  return JSON.stringify([status, sends, hasConflict]);
+function effectMark({ status, sends, hasConflict, isPending }: EffectView): string {
+  return JSON.stringify([status, sends, hasConflict, isPending]);
 }
 
 function turnId({ turn, generation }: TurnView): string {

@@ -6,6 +6,7 @@ import { type EffectView, findEffect } from './effect-views.ts';
 import {
   ArgumentInvalidError,
   NotSettleableError,
+  OutcomeConflictError,
   SettlementPendingError,
   UnknownIdError,
 } from './errors.ts';
@@ -21,6 +22,8 @@ export interface SettleOptions {
   readonly evidence: string;
   /** @default the client's requester */
   readonly by?: string | undefined;
+  /** Put it on record although the ledger has the opposite outcome: that becomes a conflict. @default false */
+  readonly contradict?: boolean | undefined;
 }
 
 export interface SettlementView {
@@ -36,11 +39,16 @@ export interface SettlementView {
 
 export interface SettleAnswer {
   readonly effect: EffectView;
+  /** Of a repetition: the first one, which stands with its own evidence. */
   readonly settlement: SettlementView;
+  readonly isRepetition: boolean;
   readonly wake: Wake;
 }
 
-/** Settles a doubt or a conflict. Repeating the same settlement only wakes the run again. */
+/**
+ * Settles a doubt or a conflict. Repeating the same settlement only wakes the run again, also when it has been taken up.
+ * Against an existing outcome it throws OutcomeConflictError, unless it is to `contradict`.
+ */
 export async function settleEffect(
   context: ClientContext,
   typed: string,
@@ -50,19 +58,51 @@ export async function settleEffect(
   const shortId = await resolveId(context, 'effect', typed);
   const effect = await findEffect(context, shortId);
   if (!effect) throw new UnknownIdError('effect', typed, context.tenant);
-  if (effect.status !== 'in_doubt' && !effect.hasConflict) {
-    throw new NotSettleableError(effect.effect, effect.status);
-  }
-  const settlement = await insertSettlement(context, effect, options);
-  return { effect, settlement, wake: await wakeWaiter(context, effect, settlement) };
+  const known = await findSaidAlready(context, effect, options);
+  if (!known) checkSettleable(effect, options);
+  const { settlement, isRepetition } = known ?? (await insertSettlement(context, effect, options));
+  return { effect, settlement, isRepetition, wake: await wakeWaiter(context, effect, settlement) };
 }
 
-function checkOptions({ outcome, output, evidence }: SettleOptions): void {
+interface Recorded {
+  readonly settlement: SettlementView;
+  readonly isRepetition: boolean;
+}
+
+/** The same words of the same person, or what a settlement has made of the effect: saying it again changes nothing. */
+async function findSaidAlready(
+  context: ClientContext,
+  effect: EffectView,
+  { outcome, evidence, by = context.requester }: SettleOptions,
+): Promise<Recorded | undefined> {
+  const said = await listSettlements(context, effect.id);
+  const agreeing = said.filter((one) => one.outcome === outcome);
+  // In a conflict, too: a command that is sent twice must not begin a contradiction and end it.
+  const same = agreeing.find((one) => one.evidence === evidence && one.settledBy === by);
+  const isOutcome = !effect.hasConflict && STATUS_AFTER[outcome] === effect.status;
+  const settlement = same ?? (isOutcome ? agreeing.findLast((one) => one.isTakenUp) : undefined);
+  return settlement && { settlement, isRepetition: true };
+}
+
+const STATUS_AFTER = { applied: 'applied', not_applied: 'refused' } as const;
+
+function checkSettleable(effect: EffectView, { outcome, contradict = false }: SettleOptions): void {
+  const { status, hasConflict } = effect;
+  if (status === 'in_doubt' || hasConflict) return;
+  const isDefinite = status === 'applied' || status === 'refused';
+  if (!isDefinite || STATUS_AFTER[outcome] === status) {
+    throw new NotSettleableError(effect.effect, status);
+  }
+  if (!contradict) throw new OutcomeConflictError(effect.effect, status, outcome, effect.updatedAt);
+}
+
+function checkOptions({ outcome, output, evidence, by }: SettleOptions): void {
   if (evidence.trim() === '') {
     throw new ArgumentInvalidError(
       'A settlement needs evidence: how do you know? (a receipt, a ticket)',
     );
   }
+  if (by?.trim() === '') throw new ArgumentInvalidError('A settlement needs a name: who says so?');
   if (outcome === 'not_applied' && output !== undefined) {
     throw new ArgumentInvalidError('An effect that was not applied has no output.');
   }
@@ -73,7 +113,7 @@ function insertSettlement(
   context: ClientContext,
   effect: EffectView,
   { outcome, output, evidence, by = context.requester }: SettleOptions,
-): Promise<SettlementView> {
+): Promise<Recorded> {
   const { database, tenant } = context;
   return database.transaction(async (query) => {
     await query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [
@@ -84,7 +124,7 @@ function insertSettlement(
       [tenant, effect.id],
     );
     const [first] = waiting;
-    if (first?.outcome === outcome) return first;
+    if (first?.outcome === outcome) return { settlement: first, isRepetition: true };
     if (first) {
       throw new SettlementPendingError(
         effect.effect,
@@ -104,7 +144,7 @@ function insertSettlement(
       [tenant, effect.id, id],
     );
     if (!inserted) throw new Error(`The settlement ${id} is not there after its insert`);
-    return inserted;
+    return { settlement: inserted, isRepetition: false };
   });
 }
 

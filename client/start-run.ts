@@ -6,6 +6,7 @@ import type { AgentRunInput } from '../workflows/messages.ts';
 import { checkInput, requireAgent } from './agents.ts';
 import type { ClientContext } from './context.ts';
 import type { Query } from './database.ts';
+import type { ForkOrigin } from './fork-run.ts';
 import {
   ArgumentInvalidError,
   isPawlError,
@@ -37,6 +38,8 @@ export interface StoredRun {
   readonly agent: string;
   readonly input: Json;
   readonly isFinished: boolean;
+  /** Only of a fork. */
+  readonly forkedFrom: ForkOrigin | null;
 }
 
 /** Larger inputs stay in the row: history has no room for them. */
@@ -79,6 +82,7 @@ export async function startWorkflow(context: ClientContext, run: StoredRun): Pro
     agent,
     generation: 0,
     ...(fits ? { input: run.input } : {}),
+    ...forkOf(run),
   };
   try {
     return await temporal.startRun({ input, taskQueue, summary: `${agent} · ${runKey}` });
@@ -87,13 +91,21 @@ export async function startWorkflow(context: ClientContext, run: StoredRun): Pro
   }
 }
 
+/** Where a fork begins, and what it undoes first. */
+function forkOf({ forkedFrom }: StoredRun): Pick<AgentRunInput, 'turn' | 'undo'> {
+  if (!forkedFrom) return {};
+  const { runKey, turn, compensated } = forkedFrom;
+  if (compensated.length === 0) return { turn };
+  return { turn, undo: { runKey, effects: compensated } };
+}
+
 function toNotStarted(runKey: string, error: unknown): PawlError {
   const why = error instanceof Error ? error.message : String(error);
   return new RunNotStartedError(runKey, isPawlError(error) ? why.replace(/\.$/, '') : why, error);
 }
 
 const STORED = `run_key as "runKey", root_key as "rootKey", path, agent, input,
-  finished_at is not null as "isFinished"`;
+  finished_at is not null as "isFinished", forked_from as "forkedFrom"`;
 
 /** One stored run by its full key. */
 export async function readStoredRun(
@@ -134,20 +146,30 @@ interface NewRun {
   readonly input: Json;
   readonly key: string | undefined;
   readonly requester: string;
+  readonly forkedFrom?: ForkOrigin;
 }
 
 /** The run and its controls in one transaction; when another start has the key, that one's run is returned. */
-function insertRun(context: ClientContext, start: NewRun): Promise<StartAnswer> {
+export function insertRun(context: ClientContext, start: NewRun): Promise<StartAnswer> {
   const { database, tenant } = context;
   const runKey = `run_${ulid()}`;
   const { agentName, key, requester } = start;
   return database.transaction(async (query) => {
     const [run] = await query<StoredRun>(
-      `insert into pawl.runs (tenant, run_key, root_key, path, agent, workflow_id, start_key, requester, input)
-       values ($1, $2, $2, '[]', $3, $2, $4, $5, $6)
+      `insert into pawl.runs (tenant, run_key, root_key, path, agent, workflow_id, start_key, requester, input,
+         forked_from)
+       values ($1, $2, $2, '[]', $3, $2, $4, $5, $6, $7)
        on conflict (tenant, start_key) where start_key is not null do nothing
        returning ${STORED}`,
-      [tenant, runKey, agentName, key ?? null, requester, JSON.stringify(start.input)],
+      [
+        tenant,
+        runKey,
+        agentName,
+        key ?? null,
+        requester,
+        JSON.stringify(start.input),
+        start.forkedFrom ? JSON.stringify(start.forkedFrom) : null,
+      ],
     );
     if (run) {
       await query('insert into pawl.controls (tenant, run_key) values ($1, $2)', [tenant, runKey]);

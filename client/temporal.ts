@@ -7,7 +7,9 @@ import type {
   DecidedMessage,
   SettledMessage,
   SteeredMessage,
+  CompensateInput,
 } from '../workflows/messages.ts';
+import type { CompensationReport } from '../workflows/compensate.ts';
 import { HistoryMissingError, NamespaceUnknownError, TemporalUnreachableError } from './errors.ts';
 
 /** Whether a workflow was woken. The row that was written before is the authority either way. */
@@ -34,6 +36,13 @@ export interface RunStart {
   readonly summary: string;
 }
 
+export interface CompensationStart {
+  readonly workflowId: string;
+  readonly taskQueue: string;
+  /** Stops the waiting only. */
+  readonly signal?: AbortSignal;
+}
+
 /** What `doctor` asks of Temporal. */
 export interface TemporalHealth {
   readonly serverVersion: string;
@@ -50,6 +59,10 @@ export interface Temporal {
   startRun(start: RunStart): Promise<boolean>;
   wake(workflowId: string, signal: WakeSignal): Promise<Wake>;
   cancel(workflowId: string): Promise<Wake>;
+  /** False when no such workflow is there, or its last execution is over. */
+  isRunning(workflowId: string): Promise<boolean>;
+  /** Starts the workflow, or finds the one that is under way, and waits for its end. */
+  compensate(input: CompensateInput, start: CompensationStart): Promise<CompensationReport>;
   /** The whole history as protobuf object. */
   fetchHistory(workflowId: string): Promise<unknown>;
   health(taskQueue: string): Promise<TemporalHealth>;
@@ -89,6 +102,8 @@ export function createTemporal(address: string, namespace: string): Temporal {
       attempt(() => call(({ client }) => send(client, workflowId, signal))),
     cancel: (workflowId) =>
       attempt(() => call(({ client }) => client.workflow.getHandle(workflowId).cancel())),
+    isRunning: (workflowId) => call(({ client }) => isRunning(client, workflowId)),
+    compensate: async (input, start) => compensate(await connect(), input, start),
     fetchHistory: (workflowId) => call(({ client }) => fetchHistory(client, workflowId, address)),
     health: (taskQueue) => call(({ connection }) => askHealth(connection, namespace, taskQueue)),
     close: async () => {
@@ -154,6 +169,36 @@ async function startRun(client: Client, { input, taskQueue, summary }: RunStart)
     if (nameOf(error) === 'WorkflowExecutionAlreadyStartedError') return false;
     throw error;
   }
+}
+
+async function isRunning(client: Client, workflowId: string): Promise<boolean> {
+  try {
+    const { status } = await client.workflow.getHandle(workflowId).describe();
+    return status.name === 'RUNNING';
+  } catch (error) {
+    if (nameOf(error) === 'WorkflowNotFoundError') return false;
+    throw error;
+  }
+}
+
+/** Waiting takes as long as a human takes: it has no deadline. */
+async function compensate(
+  { client, connection }: Opened,
+  input: CompensateInput,
+  { workflowId, taskQueue, signal }: CompensationStart,
+): Promise<CompensationReport> {
+  const { WorkflowType } = await import('../workflows/messages.ts');
+  const work = async (): Promise<CompensationReport> => {
+    const handle = await client.workflow.start(WorkflowType.Compensate, {
+      workflowId,
+      taskQueue,
+      args: [input],
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      staticSummary: `undo ${input.runKey}`,
+    });
+    return (await handle.result()) as CompensationReport;
+  };
+  return signal ? connection.withAbortSignal(signal, work) : work();
 }
 
 async function send(client: Client, workflowId: string, signal: WakeSignal): Promise<void> {

@@ -20,10 +20,23 @@ export const guarantees = {
     'The bank succeeds and the worker dies before recording it: one receipt, two requests with byte-equal key and body, the result is the first receipt; a bank that refuses the repeat leaves no silent guess.',
   'F-34':
     'A worker that dies between an effect and its record leaves nothing to chance: the effect is recognised and recorded, or shown as a doubt.',
+  'S2-19':
+    'After faults the books are checked from outside: each completed run has exactly its receipts with the right amounts, each receipt a run; a planted wrong one fails the check.',
+  'F-08':
+    'Runs under kills, resets and lost answers end with exactly the receipts of their invoices, counted in the log of the bank.',
   'S2-21':
-    'The same workflow under the same faults: a plain worker pays some invoices twice, effect() pays none twice and loses none.',
+    'The same work under the same faults: a service without an engine and a plain worker pay some invoices twice, effect() pays none twice and loses none.',
+  'F-33':
+    'The holder of a task is frozen past its time and another one takes over: with effect() the thawed one sends nothing, one receipt exists.',
+  'S3-37':
+    'A lock with a TTL is not once: frozen longer than the TTL its holder pays a second time; effect() in its place pays once.',
   'S2-08':
     'A key alone does not carry an effect: another body, an expired key, a request in flight, a receiver without keys each have their own safe end.',
+  'S2-20':
+    'When a later step cannot be done, what was done before it is undone in reverse, each undoing once, also when a worker dies in its middle.',
+  fork: 'A fork decides a turn of an ended run anew: what was done from there on is kept or undone as told, the model knows which, and nothing is sent again.',
+  transactional:
+    'An effect in the database of the ledger is committed with its outcome or not at all; a lost answer to the commit is resolved by reading its row.',
   'identity-once':
     'The same intention, asked for again in a later turn or at the same time in 20 runs, is one effect; the others get its outcome.',
 
@@ -50,8 +63,16 @@ export const guarantees = {
     'A dispatched effect past its lease is probed or put in doubt even when its workflow was terminated.',
   'law-12-rolled-back':
     'A ledger that holds less than a run has seen is noticed, and nothing is sent.',
+  'statement-two-way':
+    'A receipt that the ledger does not know and an applied effect that the receiver does not know are both reported, and 10,000 clean effects raise no alarm.',
+  'async-receivers':
+    'A receiver that accepts first and answers later is asked once: a signed callback, a probe or the end of its time brings the outcome; early, repeated, forged, foreign and contradicting callbacks neither repeat nor hide an effect.',
   'law-13-shutdown':
     'A worker that is told to stop lets its sends end first: no send is doubled by it.',
+
+  // The ledger's own database.
+  'database-trouble':
+    'PostgreSQL stops at any moment, a connection breaks at any COMMIT, a pooler stands in front: no effect twice, none lost, no committed fact gone, no doubt silent, and no worker dies of it.',
 
   // Sessions, pauses and people.
   'S1-07':
@@ -88,6 +109,7 @@ export const guarantees = {
   'S3-34':
     'Whichever of 12 tool calls a worker is ended after, each effect happens once and each finished model step was requested once.',
   'S3-36': 'A start that is delivered twice at the same time is one run and one effect.',
+  'two-commits': 'An effect costs at most two durable commits: its permission and its outcome.',
   'history-linear':
     'A turn of one model call and one effect costs at most 12 events and 3 KiB of history, at turn 100 as at turn 5.',
   'replay-stable': 'Recorded histories replay on the code of today.',

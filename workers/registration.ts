@@ -64,6 +64,7 @@ function describeTool(tool: AnyTool): Json {
     timeoutMs: tool.timeoutMs,
     sendsMax: tool.sendsMax,
     parallel: tool.parallel,
+    canCompensate: tool.compensation !== undefined,
     callsPerRunMax: tool.callsPerRunMax ?? null,
     warnings: warningsOf(tool),
   };

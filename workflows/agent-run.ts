@@ -4,6 +4,8 @@ import {
   condition,
   continueAsNew,
   ContinueAsNew,
+  executeChild,
+  ParentClosePolicy,
   setCurrentDetails,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -14,7 +16,8 @@ import type { RunResult, RunState } from '../domain/rules/run.ts';
 import type { Json } from '../domain/rules/json.ts';
 import { ledgerOptions, stepDetails } from './activity-options.ts';
 import { type Inbox, openInbox } from './inbox.ts';
-import type { AgentRunInput, RunStatusView } from './messages.ts';
+import type { pawlCompensate } from './compensate.ts';
+import { type AgentRunInput, type RunStatusView, WorkflowType } from './messages.ts';
 import { performStep } from './perform-step.ts';
 import { runPawlActivity } from './run-activity.ts';
 
@@ -35,6 +38,7 @@ export async function agentRun(input: AgentRunInput<RunState>): Promise<AgentRun
   };
   const inbox = openInbox(state.control, () => view);
   try {
+    if (input.undo && !state.agent) await undoFirst(input, input.undo);
     for (;;) {
       state = withControl(state, { paused: inbox.paused, cancelled: inbox.cancelled });
       const step = decide(state, Date.now());
@@ -64,6 +68,21 @@ export async function agentRun(input: AgentRunInput<RunState>): Promise<AgentRun
 function noteControl(inbox: Inbox, state: RunState): void {
   inbox.paused ||= state.control.paused;
   inbox.cancelled ||= state.control.cancelled;
+}
+
+/** A fork that is to take back what was done begins with that: a child of its own, with doubts of its own. */
+async function undoFirst(
+  { tenant, runKey }: AgentRunInput<RunState>,
+  undo: NonNullable<AgentRunInput['undo']>,
+): Promise<void> {
+  const compensateInput = { v: 1, tenant, ...undo } as const;
+  await CancellationScope.nonCancellable(() =>
+    executeChild<typeof pawlCompensate>(WorkflowType.Compensate, {
+      workflowId: `${runKey}-compensate`,
+      args: [compensateInput],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+    }),
+  );
 }
 
 /** Ends the run's row in a scope that a cancel request cannot reach. */

@@ -55,6 +55,10 @@ export interface AgentRunInput<State = unknown> {
   readonly path: readonly string[];
   readonly agent: string;
   readonly generation: number;
+  /** Of a fork: the turn that is decided anew. @default 1 */
+  readonly turn?: number;
+  /** Of a fork: what is undone before the first step. */
+  readonly undo?: { readonly runKey: string; readonly effects: readonly string[] };
   /** Parsed and shown in the UI; left out beyond 64 KB (the run's row holds it). */
   readonly input?: unknown;
   /** Only after continue-as-new. */

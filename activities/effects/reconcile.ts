@@ -5,6 +5,7 @@ import type { Database } from '../ledger/database.ts';
 import { type EffectLedger, type EffectRecord, toView } from '../ledger/effect-ledger.ts';
 import type { Clock } from '../clock.ts';
 import type { CrashHook } from './crash-points.ts';
+import { meansEffect } from '../ledger/notices.ts';
 import { probeOnce } from './probe.ts';
 
 export interface ReconcilerDeps {
@@ -38,13 +39,14 @@ const SWEEP_LIMIT = 200;
 /** One sweep. Sends nothing, ever: it probes, doubts, folds in settlements and wakes. */
 export async function reconcile(deps: ReconcilerDeps): Promise<SweepReport> {
   const report = { overdue: 0, probed: 0, doubted: 0, settled: 0, woken: 0 };
+  // First of all: whoever looks at an effect takes its notices up, and wakes nobody.
+  report.settled = await foldWaitingNotices(deps);
   for (const record of await deps.ledger.findOverdue(SWEEP_LIMIT)) {
     report.overdue += 1;
     const did = await lookAfter(deps, record);
     if (did === 'probed') report.probed += 1;
     if (did === 'doubted') report.doubted += 1;
   }
-  report.settled = await foldWaitingNotices(deps);
   report.woken = await wakeWaiting(deps);
   return report;
 }
@@ -127,22 +129,29 @@ interface NoticeRow {
   workflow_id: string | null;
 }
 
+const MEANT = {
+  tenant: 'e.tenant',
+  id: 'e.id',
+  tool: 'e.tool',
+  wireKey: 'e.wire_key',
+  reference: 'e.receiver_reference',
+};
+
 const WAITING_NOTICES = `
-  select s.tenant, s.effect_id, s.id as notice, e.root_key, e.short_id, e.workflow_id
+  select s.tenant, s.effect_id, s.id as notice, e.root_key, e.short_id, e.workflow_id, s.settled_at as at
   from pawl.settlements s
   join pawl.effects e on e.tenant = s.tenant and e.id = s.effect_id
   where not exists (
     select 1 from pawl.effect_facts f
     where f.tenant = s.tenant and f.effect_id = s.effect_id and f.data->>'settlement' = s.id)
   union all
-  select c.tenant, e.id, c.id, e.root_key, e.short_id, e.workflow_id
+  select c.tenant, e.id, c.id, e.root_key, e.short_id, e.workflow_id, c.received_at
   from pawl.callbacks c
-  join pawl.effects e on e.tenant = c.tenant and e.tool = c.tool
-    and (e.wire_key = c.wire_key or e.receiver_reference = c.reference)
+  join pawl.effects e on ${meansEffect(MEANT)}
   where not exists (
     select 1 from pawl.effect_facts f
     where f.tenant = e.tenant and f.effect_id = e.id and f.data->>'callback' = c.id)
-  limit $1`;
+  order by at limit $1`;
 
 /** Signals may be lost with a client that died between its row and its signal: rows are signalled until consumed. */
 async function wakeWaiting({ database, workflows }: ReconcilerDeps): Promise<number> {

@@ -50,14 +50,36 @@ async function readSettlements(
   return rows.map(toSettledEntry);
 }
 
-/** By the key that was sent, or by the name that the receiver gave when it accepted. */
+/** The effect that a callback `c` may mean, as SQL expressions: columns or parameters. */
+interface MeantBy {
+  readonly tenant: string;
+  readonly id: string;
+  readonly tool: string;
+  readonly wireKey: string;
+  readonly reference: string;
+}
+
+/**
+ * The key decides where the receiver names one. Its own reference counts when no other effect of the tool has the same:
+ * whom it means then is not guessed.
+ */
+export function meansEffect({ tenant, id, tool, wireKey, reference }: MeantBy): string {
+  return `c.tenant = ${tenant} and c.tool = ${tool} and (c.wire_key = ${wireKey}
+    or (c.wire_key is null and c.reference = ${reference} and not exists (
+      select 1 from pawl.effects other
+      where other.tenant = ${tenant} and other.tool = ${tool} and other.id <> ${id}
+        and other.receiver_reference = c.reference)))`;
+}
+
+const MEANT = { tenant: '$1', id: '$2', tool: '$3', wireKey: '$4', reference: '$5' };
+
 async function readCallbacks(
   tx: Transaction,
   { tenant, id, tool, wireKey, reference }: EffectRecord,
 ): Promise<readonly FactEntry[]> {
   const { rows } = await tx.query<CallbackRow>(
     `select c.id, c.outcome, c.output, c.code, c.message from pawl.callbacks c
-     where c.tenant = $1 and c.tool = $3 and (c.wire_key = $4 or c.reference = $5) and not exists (
+     where ${meansEffect(MEANT)} and not exists (
        select 1 from pawl.effect_facts f
        where f.tenant = c.tenant and f.effect_id = $2 and f.data->>'callback' = c.id)
      order by c.received_at, c.id`,

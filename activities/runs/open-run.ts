@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { AgentPin } from '../../domain/rules/run.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
 import type { Json } from '../../domain/rules/json.ts';
+import { copyTranscript, type ForkOrigin } from './open-fork.ts';
 import { appendTranscript } from '../transcripts/transcript.ts';
 import type { RegisteredAgent } from './agent-registry.ts';
 import type { RunDeps } from './run-deps.ts';
@@ -24,8 +25,8 @@ export async function openRun(deps: RunDeps, input: OpenInput): Promise<OpenResu
   const { tenant, runKey } = input;
   const registered = deps.registry.agents.get(input.agent);
   if (!registered) throw unknownAgent(deps, input.agent);
-  const [run] = await deps.database.query<{ input: Json }>(
-    'select input from pawl.runs where tenant = $1 and run_key = $2',
+  const [run] = await deps.database.query<StoredRun>(
+    'select input, forked_from from pawl.runs where tenant = $1 and run_key = $2',
     [tenant, runKey],
   );
   if (!run) {
@@ -44,15 +45,20 @@ export async function openRun(deps: RunDeps, input: OpenInput): Promise<OpenResu
       reason: `the input does not match ${input.agent}: ${issues.join('; ')}`,
     };
   }
-  await deps.database.transaction((tx) => pin(tx, registered, input, run.input));
+  await deps.database.transaction((tx) => pin(tx, registered, input, run));
   return { kind: 'opened', agent: registered.pin, seq: 0 };
+}
+
+interface StoredRun {
+  input: Json;
+  forked_from: ForkOrigin | null;
 }
 
 async function pin(
   tx: Parameters<typeof appendTranscript>[0],
   { description, pin: { name, hash } }: RegisteredAgent,
   { tenant, runKey }: OpenInput,
-  input: Json,
+  { input, forked_from: origin }: StoredRun,
 ): Promise<void> {
   await tx.query(
     `insert into pawl.agent_versions (tenant, hash, name, description) values ($1, $2, $3, $4)
@@ -65,6 +71,7 @@ async function pin(
     [tenant, runKey, hash],
   );
   if (!rowCount) return;
+  if (origin) return copyTranscript(tx, tenant, runKey, origin);
   const text = typeof input === 'string' ? input : JSON.stringify(input);
   await appendTranscript(tx, tenant, runKey, 0, [
     { role: 'user', source: 'input', parts: [{ kind: 'text', text }] },

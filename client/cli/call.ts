@@ -32,7 +32,7 @@ export interface Call<Options = object> {
   /** Prints the data as one JSON document with `--json`, else what `human` makes of it. */
   print(data: unknown, human: () => string): void;
   /** Draws progress on stderr when `work` takes long. */
-  progress<T>(label: string, work: Promise<T>): Promise<T>;
+  progress<T>(label: string | (() => string), work: Promise<T>): Promise<T>;
 }
 
 /** Makes an action for commander of a function that returns the exit code. */

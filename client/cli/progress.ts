@@ -6,8 +6,12 @@ const FRAME_MS = 120;
 const FRAMES = ['|', '/', '-', '\\'];
 const CLEAR_LINE = '\r\u001b[2K';
 
-/** Awaits `work`; draws `label` and the seconds meanwhile, and leaves no trace. */
-export async function withProgress<T>(io: CliIo, label: string, work: Promise<T>): Promise<T> {
+/** Awaits `work`; draws `label` (asked again each time when it is a function) and the seconds meanwhile, and leaves no trace. */
+export async function withProgress<T>(
+  io: CliIo,
+  label: string | (() => string),
+  work: Promise<T>,
+): Promise<T> {
   if (!io.hasProgress) return work;
   const startedMs = performance.now();
   let isDrawn = false;
@@ -18,8 +22,9 @@ export async function withProgress<T>(io: CliIo, label: string, work: Promise<T>
     isDrawn = true;
     frame += 1;
     const mark = FRAMES[frame % FRAMES.length] ?? '';
+    const text = typeof label === 'string' ? label : label();
     io.err(
-      `${CLEAR_LINE}${io.paintError('dim', `${mark} ${label} (${Math.floor(elapsedMs / 1_000)} s)`)}`,
+      `${CLEAR_LINE}${io.paintError('dim', `${mark} ${text} (${Math.floor(elapsedMs / 1_000)} s)`)}`,
     );
   }, FRAME_MS);
   try {

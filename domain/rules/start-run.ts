@@ -9,11 +9,13 @@ export interface RunOrigin {
   readonly path: readonly string[];
   readonly agent: string;
   readonly generation: number;
+  /** The first turn, of a fork. @default 1 */
+  readonly turn?: number;
 }
 
 /** The state before the first step. */
 export function startRun(origin: RunOrigin, startedAtMs: number): RunState {
-  const { tenant, runKey, rootKey, path, agent, generation } = origin;
+  const { tenant, runKey, rootKey, path, agent, generation, turn = 1 } = origin;
   return {
     v: 1,
     rules: 1,
@@ -23,7 +25,7 @@ export function startRun(origin: RunOrigin, startedAtMs: number): RunState {
     path,
     agentName: agent,
     startedAtMs,
-    turn: 1,
+    turn,
     generation,
     seq: 0,
     calls: [],

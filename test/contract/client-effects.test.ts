@@ -131,7 +131,7 @@ describe('settling', () => {
     expect(wake).toMatchObject({ kind: 'not-delivered', reason: 'no-waiter' });
   });
 
-  it.each(['intended', 'dispatched', 'applied', 'refused'])(
+  it.each(['intended', 'dispatched', 'applied'])(
     '%s → Effect.NotInDoubt',
     async (status) => {
       const effect = await doubt({ status, sends: 0 });

@@ -71,19 +71,26 @@ describe('a transactional effect', () => {
     },
   );
 
-  guarantee('S2-07', 'its connection dies before the commit → nothing; then once', async () => {
-    let runs = 0;
-    const tool = book(async (input, ctx) => {
-      runs += 1;
-      const receipt = await insert(input, ctx);
-      if (runs === 1) await ctx.transaction.query('select pg_terminate_backend(pg_backend_pid())');
-      return receipt;
-    });
-    const payment = newPayment();
-    expect(await engine.perform(tool, intentOf(tool, payment))).toMatchObject({ kind: 'applied' });
-    expect(runs).toBe(2);
-    expect(await rowsOf(payment)).toBe(1);
-  });
+  guarantee(
+    'transactional',
+    'its connection dies before the commit → nothing; then once',
+    async () => {
+      let runs = 0;
+      const tool = book(async (input, ctx) => {
+        runs += 1;
+        const receipt = await insert(input, ctx);
+        if (runs === 1)
+          await ctx.transaction.query('select pg_terminate_backend(pg_backend_pid())');
+        return receipt;
+      });
+      const payment = newPayment();
+      expect(await engine.perform(tool, intentOf(tool, payment))).toMatchObject({
+        kind: 'applied',
+      });
+      expect(runs).toBe(2);
+      expect(await rowsOf(payment)).toBe(1);
+    },
+  );
 
   guarantee(
     'S2-07',

@@ -16,6 +16,7 @@ const COMMANDS = [
     'doubts',
     'settle',
     'why',
+    'reconcile',
     'dev',
     'tools',
     'doctor',

@@ -3,8 +3,7 @@ import { Argument, type Command, Option } from 'commander';
 import { EffectStatus } from '../../../domain/rules/effect.ts';
 import type { Call, ToAction } from '../call.ts';
 import { addExamples } from '../examples.ts';
-import { formatDoubts, formatEffects } from '../format/effect-format.ts';
-import { toSafeLine } from '../format/safe-text.ts';
+import { formatDoubts, formatEffects, formatSettled } from '../format/effect-format.ts';
 import { formatWake } from '../format/wake-format.ts';
 import { formatExplanation } from '../format/why-format.ts';
 import { readJsonArgument } from '../input-argument.ts';
@@ -76,6 +75,7 @@ async function doubts(call: Call): Promise<void> {
 interface SettleCommandOptions {
   readonly evidence: string;
   readonly output?: string;
+  readonly contradict?: boolean;
   readonly as?: string;
 }
 
@@ -94,6 +94,7 @@ function addSettle(program: Command, toAction: ToAction): void {
       '-o, --output <json>',
       'what the tool would have returned: JSON, @file or - (only with applied)',
     )
+    .option('--contradict', 'put it on record against a definite outcome: it becomes a conflict')
     .addOption(asOption('who settles it'))
     .action(toAction<SettleCommandOptions>(settle));
   addExamples(command, [
@@ -118,11 +119,10 @@ async function settle(call: Call<SettleCommandOptions>): Promise<void> {
     evidence: options.evidence,
     output,
     by: options.as,
+    contradict: options.contradict,
   });
   const answer = await call.progress('settling', settling);
-  const { settlement } = answer;
-  const text = `${io.paint('good', 'Settled')} ${toSafeLine(`${answer.effect.effect} (${answer.effect.summary}) as ${word ?? ''} by ${settlement.settledBy}: ${settlement.evidence}`)}\n`;
-  call.print(answer, () => `${text}${formatWake(io, answer.wake)}`);
+  call.print(answer, () => `${formatSettled(io, answer)}${formatWake(io, answer.wake)}`);
 }
 
 function addWhy(program: Command, toAction: ToAction): void {

@@ -1,6 +1,8 @@
 // Effects as text: the list, and a doubt with what to do about it.
 import type { EffectView } from '../../effect-views.ts';
+import type { SettleAnswer } from '../../settle-effect.ts';
 import type { CliIo } from '../cli-io.ts';
+import { toSafeLine } from './safe-text.ts';
 import { type Column, formatCard, formatTable } from './table.ts';
 import { formatJson, formatMoney, formatStatus, formatTime, formatWhen, toneOf } from './values.ts';
 
@@ -25,7 +27,8 @@ export function formatEffects(
       { head: 'CONTRACT', cell: ({ contract }) => contract },
       {
         head: 'STATUS',
-        cell: (effect) => formatStatus(effectStatus(effect)),
+        cell: (effect) =>
+          `${formatStatus(effectStatus(effect))}${effect.isPending ? ', accepted' : ''}`,
         tone: (effect) => toneOf(effectStatus(effect)),
       },
       { head: 'SENDS', cell: ({ sends }) => String(sends), align: 'right' },
@@ -41,10 +44,32 @@ export function effectStatus({ status, hasConflict }: EffectView): string {
   return hasConflict ? 'conflict' : status;
 }
 
+/** Accepted and not done yet: until when the receiver may take, and by which name it knows it. */
+export function formatPending({ isPending, leaseUntil, reference }: EffectView, now: Date): string {
+  if (!isPending) return '';
+  const until = leaseUntil
+    ? ` until ${formatTime(leaseUntil)} (${formatWhen(leaseUntil, now)})`
+    : '';
+  const name = reference === null ? '' : `, reference ${reference}`;
+  return `accepted by the receiver, waiting for its word${until}${name}`;
+}
+
 /** Refused: its code; else the reason. */
-export function formatReason({ code, reason }: EffectView): string {
+export function formatReason({ code, reason }: Pick<EffectView, 'code' | 'reason'>): string {
   if (code && reason && code !== reason) return `${code}: ${reason}`;
   return reason ?? code ?? '';
+}
+
+/** `pawl settle`: what stands now, and since when when it was said before. */
+export function formatSettled(
+  { paint }: Pick<Terminal, 'paint'>,
+  { effect, settlement, isRepetition }: SettleAnswer,
+): string {
+  const { outcome, settledBy, settledAt, evidence } = settlement;
+  const word = isRepetition ? 'Already settled' : 'Settled';
+  const when = isRepetition ? ` at ${formatTime(settledAt)}` : '';
+  const what = `${effect.effect} (${effect.summary}) as ${formatStatus(outcome)}`;
+  return `${paint('good', word)} ${toSafeLine(`${what} by ${settledBy}${when}: ${evidence}`)}\n`;
 }
 
 /** `pawl doubts`: one card each, with the commands that settle it. */

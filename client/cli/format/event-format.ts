@@ -1,7 +1,7 @@
 // The lines of `pawl watch`: one per event, readable from the side.
 import type { RunEvent } from '../../run-events.ts';
 import type { CliIo, Tone } from '../cli-io.ts';
-import { effectStatus, formatReason } from './effect-format.ts';
+import { effectStatus, formatPending, formatReason } from './effect-format.ts';
 import { formatOutput } from './run-format.ts';
 import { toSafeLine } from './safe-text.ts';
 import { formatCard } from './table.ts';
@@ -33,7 +33,7 @@ export function formatEvent(io: Terminal, event: RunEvent, now: Date): string {
     case 'decision':
       return formatDecided(io, event);
     case 'effect':
-      return formatEffectEvent(io, event);
+      return formatEffectEvent(io, event, now);
     case 'call-ended':
       // An effect has said it already.
       return event.effect && event.ended === 'applied' ? '' : formatEnded(io, event);
@@ -104,10 +104,10 @@ function formatDecided(io: Terminal, event: EventOf<'decision'>): string {
   );
 }
 
-function formatEffectEvent(io: Terminal, { effect }: EventOf<'effect'>): string {
+function formatEffectEvent(io: Terminal, { effect }: EventOf<'effect'>, now: Date): string {
   const status = effectStatus(effect);
   const sends = effect.sends > 1 ? ` · send ${effect.sends}` : '';
-  const reason = formatReason(effect);
+  const reason = formatPending(effect, now) || formatReason(effect);
   const text = `${effect.summary}  ${effect.effect}${sends}${reason ? `  (${reason})` : ''}`;
   const first = line(io, formatStatus(status), toneOf(status), text);
   if (status !== 'in_doubt' && status !== 'conflict') return first;

@@ -1,9 +1,10 @@
 // `pawl why` as text: the story of one effect from top to bottom, with every time and every name.
 import type { EffectExplanation, FactView, RequestView } from '../../explain-effect.ts';
 import type { ApprovalView } from '../../approval-views.ts';
+import type { CallbackView } from '../../callbacks.ts';
 import type { SettlementView } from '../../settle-effect.ts';
 import type { CliIo } from '../cli-io.ts';
-import { effectStatus, formatReason } from './effect-format.ts';
+import { effectStatus, formatPending, formatReason } from './effect-format.ts';
 import { toSafeLine } from './safe-text.ts';
 import { type Field, formatCard, formatTable } from './table.ts';
 import {
@@ -23,7 +24,7 @@ const HASH_LETTERS = 12;
 
 /** The whole story. */
 export function formatExplanation(io: Terminal, why: EffectExplanation, now: Date): string {
-  const { approvals, settlements, facts, request, effect } = why;
+  const { approvals, settlements, callbacks, facts, request, effect } = why;
   const sections: readonly (readonly [string, string])[] = [
     ['Outcome', formatCard(io, outcomeFields(why, now))],
     ['Asked for by', formatCard(io, originFields(why))],
@@ -35,6 +36,7 @@ export function formatExplanation(io: Terminal, why: EffectExplanation, now: Dat
       request ? formatCard(io, requestFields(request)) : 'Nothing has left the process.\n',
     ],
     ['Facts', facts.length > 0 ? formatFacts(io, facts) : 'No facts yet.\n'],
+    ...callbacks.map((one) => ['Callback', formatCard(io, callbackFields(one))] as const),
     ...settlements.map((one) => ['Settlement', formatCard(io, settlementFields(one))] as const),
   ];
   const title = io.paint('bold', toSafeLine(`${effect.effect}  ${effect.summary}`));
@@ -53,7 +55,7 @@ function outcomeFields({ effect, sameAs }: EffectExplanation, now: Date): readon
     isOnWire && leaseUntil ? `${claimedBy ?? '?'} until ${formatWhen(leaseUntil, now)}` : '';
   return [
     ['status', formatStatus(status), toneOf(status)],
-    ['because', formatReason(effect)],
+    ['because', formatPending(effect, now) || formatReason(effect)],
     ['on the wire', wire],
     ['output', effect.output === null ? '' : formatJsonBlock(effect.output)],
     ['output problem', effect.outputProblem, 'warn'],
@@ -190,6 +192,18 @@ function formatDetails(data: FactView['data']): string {
 
 function toText(value: FactView['data'][string]): string {
   return typeof value === 'string' ? value : formatJson(value, 200);
+}
+
+function callbackFields(callback: CallbackView): readonly Field[] {
+  const { outcome, output, isTakenUp } = callback;
+  return [
+    ['message', `${callback.id}, ${formatTime(callback.receivedAt)}`],
+    ['outcome', formatStatus(outcome), toneOf(outcome)],
+    ['because', formatReason({ code: callback.code, reason: callback.message })],
+    ['names', callback.idempotencyKey ?? callback.reference],
+    ['output', output === null ? '' : formatJsonBlock(output)],
+    ['taken up', isTakenUp ? 'yes' : 'not yet: the engine does it at the next look or sweep'],
+  ];
 }
 
 function settlementFields(settlement: SettlementView): readonly Field[] {
