@@ -1,8 +1,11 @@
 // The activities that a worker registers: names are a pinned ABI, see workflows/activity-options.ts.
 import { ApplicationFailure } from '@temporalio/common';
-import type { EffectOutcome, ToolActivityInput } from '../domain/rules/effect-outcome.ts';
+import type {
+  EffectOutcome,
+  ToolActivityInput,
+  Unrecorded,
+} from '../domain/rules/effect-outcome.ts';
 import { enveloped } from '../domain/rules/envelope.ts';
-import type { Fact } from '../domain/rules/effect.ts';
 import { FailureType } from '../domain/rules/failure.ts';
 import type { Json } from '../domain/rules/json.ts';
 import type { ModelStepResult } from '../domain/rules/run.ts';
@@ -21,11 +24,9 @@ import { type CallResults, runCalls } from './runs/run-calls.ts';
 import type { RunDeps } from './runs/run-deps.ts';
 import { runStep } from './runs/run-step.ts';
 
-export interface WriteBackInput {
+export interface WriteBackInput extends Unrecorded {
   readonly v: 1;
   readonly tenant: string;
-  readonly effect: string;
-  readonly facts: readonly Fact[];
 }
 
 /** The fixed activities; tools are registered beside them as `tool.<name>`. */
@@ -110,7 +111,13 @@ function envelopeResults(
 }
 
 async function writeBack({ ledger }: RunDeps, input: WriteBackInput): Promise<number> {
-  const entries = input.facts.map((fact) => ({ fact, details: { writtenBack: true } }));
+  const { fence, outputProblem } = input;
+  const entries = input.facts.map((fact) => ({
+    fact,
+    details: { writtenBack: true },
+    ...(fence === undefined ? {} : { fence }),
+    ...(fact.kind === 'applied' && outputProblem !== undefined ? { outputProblem } : {}),
+  }));
   const { seq } = await ledger.append(input.tenant, input.effect, entries);
   return seq;
 }

@@ -116,11 +116,13 @@ async function writeBack(results: CallResults, state: RunState): Promise<CallRes
   const entries = Object.entries(results).map(
     async ([call, result]): Promise<[string, CallResult]> => {
       if (result.kind !== 'unrecorded') return [call, result];
-      const { effect, facts } = result;
-      const input = { v: 1, tenant: state.tenant, effect, facts } as const;
+      const { kind: _, ...outcome } = result;
+      const { facts } = outcome;
+      const input = { v: 1, tenant: state.tenant, ...outcome } as const;
       const seq = await runPawlActivity('pawl.writeBack', input, ledgerOptions);
       const isApplied = facts.some(({ kind }) => kind === 'applied');
       const isRefused = facts.some(({ kind }) => kind === 'refused');
+      if (facts.some(({ kind }) => kind === 'pending')) return [call, { kind: 'pending', seq }];
       if (!isApplied && !isRefused)
         return [call, { kind: 'in_doubt', reason: 'the ledger was down', seq }];
       return [call, { kind: 'ended', end: isApplied ? 'applied' : 'refused', seq }];

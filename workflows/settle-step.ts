@@ -58,12 +58,12 @@ function noteSeq(runKey: string, seq: number): void {
 
 async function writeBack(
   input: Exclude<ToolActivityInput, { kind: 'calls' }>,
-  { effect: id, facts }: Extract<EffectOutcome, { kind: 'unrecorded' }>,
+  { kind: _, ...outcome }: Extract<EffectOutcome, { kind: 'unrecorded' }>,
 ): Promise<void> {
   const tenant = input.kind === 'step' ? input.address.tenant : input.tenant;
   noteSeq(
     input.runKey,
-    await runPawlActivity('pawl.writeBack', { v: 1, tenant, effect: id, facts }, ledgerOptions),
+    await runPawlActivity('pawl.writeBack', { v: 1, tenant, ...outcome }, ledgerOptions),
   );
 }
 

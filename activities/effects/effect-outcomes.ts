@@ -1,6 +1,6 @@
 // What the workflow is told of an effect: read from the ledger, or carried past it while it is down.
 import { nextDelayMs } from '../../domain/rules/backoff.ts';
-import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
+import type { EffectOutcome, Unrecorded } from '../../domain/rules/effect-outcome.ts';
 import { LedgerUnavailable } from '../ledger/database.ts';
 import type { AppendAnswer, EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
 import type { EffectJob, EngineDeps } from './effect-job.ts';
@@ -31,13 +31,19 @@ export async function appendOrCarry(
       if (deps.clock.nowMs() > givesUpAtMs) {
         // Only an outcome can travel: what is open stays open, and the next attempt finds it so.
         if (!entries.some(({ fact }) => isWorthCarrying(fact.kind))) throw error;
-        return { kind: 'unrecorded', effect: job.id, facts: entries.map(({ fact }) => fact) };
+        return { kind: 'unrecorded', ...toUnrecorded(job.id, entries) };
       }
       await deps.clock.sleep(
         nextDelayMs({ attempt, baseMs: 50, capMs: 1_000, random: deps.random() }),
       );
     }
   }
+}
+
+function toUnrecorded(effect: string, entries: readonly FactEntry[]): Unrecorded {
+  const { fence } = entries.find((entry) => entry.fence !== undefined) ?? {};
+  const { outputProblem } = entries.find((entry) => entry.outputProblem !== undefined) ?? {};
+  return { effect, facts: entries.map(({ fact }) => fact), fence, outputProblem };
 }
 
 /** Only an outcome can travel, or the word that it will come. */

@@ -1,4 +1,6 @@
 // The last activity of a run, and the one that parks a run which cannot go on: both only write the run's row.
+import { ApplicationFailure } from '@temporalio/common';
+import { FailureType } from '../../domain/rules/failure.ts';
 import type { Json } from '../../domain/rules/json.ts';
 import type { RunResult } from '../../domain/rules/run.ts';
 import type { Part } from '../../domain/rules/transcript.ts';
@@ -21,6 +23,7 @@ const INLINE_MAX_CHARS = 4_096;
 export async function closeRun(deps: RunDeps, input: CloseInput): Promise<Json> {
   const { tenant, runKey, result } = input;
   return deps.database.transaction(async (tx) => {
+    await refuseOlderLedger(tx, input);
     await withdrawUnsent(tx, input);
     const output = result.kind === 'completed' ? await lastAnswer(tx, input) : null;
     await tx.query(
@@ -31,6 +34,27 @@ export async function closeRun(deps: RunDeps, input: CloseInput): Promise<Json> 
     );
     return JSON.stringify(output).length <= INLINE_MAX_CHARS ? output : null;
   });
+}
+
+/** A ledger that lacks an answer of the run would call it finished with an earlier one. A cancel claims nothing. */
+async function refuseOlderLedger(
+  tx: Transaction,
+  { tenant, runKey, result }: CloseInput,
+): Promise<void> {
+  if (result.kind === 'cancelled') return;
+  const { rows } = await tx.query<{ turn: number }>(
+    // A fork begins behind the turns that it has from its source.
+    `select greatest(turn, (forked_from->>'turn')::integer - 1) as turn from pawl.runs
+     where tenant = $1 and run_key = $2 for update`,
+    [tenant, runKey],
+  );
+  const turn = rows[0]?.turn;
+  if (turn !== undefined && turn >= result.turns) return;
+  throw ApplicationFailure.nonRetryable(
+    `The ledger is older than this run: it has seen ${result.turns} answers of the model, the ledger holds ` +
+      `${turn ?? 'no such run'}. Nothing was stored. Restore the newer ledger, then \`pawl resume\`.`,
+    FailureType.LedgerRolledBack,
+  );
 }
 
 async function withdrawUnsent(
@@ -67,11 +91,24 @@ export interface ParkInput {
   readonly cause: { readonly type: string; readonly message: string } | null;
 }
 
-/** Marks a run as `stuck` with its cause, or clears the mark. */
+/** Marks a run as `stuck` with its cause, or clears the mark. A run that the ledger has lost gets a row to be seen by. */
 export async function parkRun(deps: RunDeps, { tenant, runKey, cause }: ParkInput): Promise<void> {
+  if (cause) await showLostRun(deps, tenant, runKey);
   await deps.database.query(
     `update pawl.runs set stuck_cause = $3, updated_at = clock_timestamp()
      where tenant = $1 and run_key = $2`,
     [tenant, runKey, cause && JSON.stringify({ ...cause, at: new Date().toISOString() })],
+  );
+}
+
+/** In place of an agent's name, which a run's own row would hold; no agent can be named so. */
+const LOST_AGENT = '(lost)';
+
+/** Workflow id and run key are the same; input, requester and tree are not known any more. */
+async function showLostRun({ database }: RunDeps, tenant: string, runKey: string): Promise<void> {
+  await database.query(
+    `insert into pawl.runs (tenant, run_key, root_key, workflow_id, agent, requester, input)
+     values ($1, $2, $2, $2, $3, $3, 'null') on conflict (tenant, run_key) do nothing`,
+    [tenant, runKey, LOST_AGENT],
   );
 }

@@ -92,9 +92,8 @@ export function toCallResult(outcome: EffectOutcome): CallResult {
     case 'awaiting_approval':
       return { kind: 'awaiting_approval', approval: outcome.approval };
     case 'paused':
-      return { kind: 'paused' };
     case 'unrecorded':
-      return { kind: 'unrecorded', effect: outcome.effect, facts: outcome.facts };
+      return outcome;
   }
 }
 

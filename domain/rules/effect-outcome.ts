@@ -35,7 +35,17 @@ export type EffectOutcome =
     }
   | { readonly kind: 'paused' }
   /** The outcome is known and the ledger is down: it travels through history and is written back later. */
-  | { readonly kind: 'unrecorded'; readonly effect: string; readonly facts: readonly Fact[] };
+  | ({ readonly kind: 'unrecorded' } & Unrecorded);
+
+/** What the ledger could not take; an activity writes it back before the workflow goes on. */
+export interface Unrecorded {
+  readonly effect: string;
+  readonly facts: readonly Fact[];
+  /** The fence of the send that they are about. */
+  readonly fence?: number | undefined;
+  /** Why the applied output does not match the tool's schema. */
+  readonly outputProblem?: string | undefined;
+}
 
 /** The input of a `tool.<name>` activity: a call of an agent run (arguments are in the ledger) or a plain step. */
 export type ToolActivityInput =

@@ -1,6 +1,6 @@
 // One agent run as data: what the loop knows, which steps it can take and how steps end. Shapes only.
 import type { Contract } from './contract.ts';
-import type { Fact } from './effect.ts';
+import type { Unrecorded } from './effect-outcome.ts';
 import type { PolicyVerdictKind } from './policy.ts';
 
 /** What a run may use up; every limit is checked between two steps. */
@@ -193,12 +193,6 @@ export type ModelStepResult =
   | { readonly kind: 'paused' }
   | { readonly kind: 'cancelled' };
 
-/** Outcomes that the ledger could not take; an activity writes them back before the run goes on. */
-export interface UnrecordedOutcome {
-  readonly effect: string;
-  readonly facts: readonly Fact[];
-}
-
 /** A call activity's answer: what became of the call, never its output (that is in the ledger). */
 export type CallResult =
   | {
@@ -212,7 +206,7 @@ export type CallResult =
   | { readonly kind: 'pending'; readonly seq: number }
   | { readonly kind: 'awaiting_approval'; readonly approval: { id: string; expiresAtMs: number } }
   | { readonly kind: 'paused' }
-  | ({ readonly kind: 'unrecorded' } & UnrecordedOutcome);
+  | ({ readonly kind: 'unrecorded' } & Unrecorded);
 
 /** How a step ended. */
 export type StepOutcome =

@@ -325,6 +325,7 @@ describe('a ledger in trouble', () => {
         kind: 'unrecorded',
         effect: intent.id,
         facts: [{ kind: 'applied', source: 'response', output: { id: receipt?.receiptId } }],
+        fence: 1,
       });
     },
   );
