@@ -1,4 +1,4 @@
-// `npm run bench -- safety`: what does the effect ledger cost?
+// The question of `npm run bench -- safety`: what the effect ledger costs, beside a plain activity and a bare commit.
 import { defineQuestion } from '../question.ts';
 import { measureSafety } from './measure-safety.ts';
 import { DURABLE_COMMITS_MAX, renderSafety } from './report.ts';

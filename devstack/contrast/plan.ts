@@ -11,7 +11,7 @@ export interface PlannedInvoice extends Invoice {
 export interface PlannedRun {
   readonly batch: string;
   readonly invoices: readonly PlannedInvoice[];
-  /** When the bank has this reference, an operator resets the workflow to its start; undefined: never. */
+  /** When the bank has this reference, an operator resets the workflow to its start (without one: the batch is delivered again); undefined: never. */
   readonly resetAfter: string | undefined;
 }
 
@@ -28,14 +28,17 @@ export interface PlanOptions {
 
 const KILLED: Fault = 'killed-after-commit';
 const BANKS = ['north', 'south'] as const;
-const KILLS = 4;
+/** So many kills, or one for ten runs where that is more. */
+const KILLS_MIN = 4;
+const RUNS_PER_KILL = 10;
 /** Each third run is reset in the middle. */
 const RESET_EVERY = 3;
 
 /** The same plan for the same options, on every machine. */
 export function makePlan({ seed, runs, invoicesPerRun }: PlanOptions): Plan {
   const random = seededRandom(seed);
-  const killedRuns = shuffled(range(runs), random).slice(0, KILLS);
+  const kills = Math.max(KILLS_MIN, Math.round(runs / RUNS_PER_KILL));
+  const killedRuns = shuffled(range(runs), random).slice(0, kills);
   return {
     seed,
     runs: range(runs).map((run) => {

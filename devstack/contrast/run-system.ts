@@ -1,35 +1,26 @@
 // Runs one system through the plan: its banks, its worker processes, the kills, the resets, and its last word.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Client } from '@temporalio/client';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Transfer } from '../../examples/contrast/invoice.ts';
 import { type Bank, type ReceiptLine, readReceipts, startBank } from '../receivers/index.ts';
-import { identifyProcess } from '../servers/process-identity.ts';
-import { guardServer } from '../servers/watchdog.ts';
-import { startWorkerProcess, type WorkerProcess } from '../worker-process.ts';
-import { type Plan, type PlannedInvoice, type PlannedRun, toInput } from './plan.ts';
-import { resetToStart } from './reset-workflow.ts';
+import { startGuardedWorker } from './guarded-worker.ts';
+import type { WorkerProcess } from '../worker-process.ts';
+import type { Plan, PlannedInvoice, PlannedRun } from './plan.ts';
+import type { Door, Site, System } from './system.ts';
 import type { Statement } from './verdict.ts';
-
-export interface System {
-  readonly name: 'plain' | 'with-effect';
-  readonly taskQueue: string;
-  readonly workerFile: string;
-  readonly workerEnv: Readonly<Record<string, string>>;
-  /** What it knows besides the results of its workflows. */
-  readonly ownWords: () => Promise<Pick<Statement, 'paid' | 'doubts'>>;
-}
+import { waitUntil } from './wait-until.ts';
 
 export interface SystemRun {
   readonly statement: Statement;
   readonly receipts: readonly ReceiptLine[];
   readonly kills: number;
+  /** Workflows reset, or batches delivered again where there is no workflow. */
   readonly resets: number;
   readonly seconds: number;
 }
 
 export interface RunSystemOptions {
-  readonly client: Client;
   readonly folder: string;
   readonly say: (text: string) => void;
   readonly signal: AbortSignal;
@@ -37,15 +28,18 @@ export interface RunSystemOptions {
 
 const SLOW_MS = 2_500;
 const POLL_MS = 20;
-/** A workflow that is not over by then counts as not completed. */
-const PATIENCE_MS = 120_000;
+/** A run that is not over so long after its start counts as not completed. */
+const PATIENCE_MS = 240_000;
+/** Runs at the same time; more of them than a small machine works off only wait for each other. */
+const WIDTH = 24;
 
 /** Everything that one run of a system needs at hand. */
-interface Stage extends RunSystemOptions {
+interface Stage extends RunSystemOptions, Site {
   readonly system: System;
   readonly plan: Plan;
   readonly banks: readonly [north: Bank, south: Bank];
-  worker: WorkerProcess;
+  readonly door: Door;
+  worker: WorkerProcess | undefined;
   workers: number;
   kills: number;
   resets: number;
@@ -58,29 +52,47 @@ export async function runSystem(
   options: RunSystemOptions,
 ): Promise<SystemRun> {
   const startedAtMs = Date.now();
-  const folder = join(options.folder, system.name);
-  mkdirSync(folder, { recursive: true });
-  const banks = await openBanks(folder, plan);
-  const stage = { ...options, folder, system, plan, banks, workers: 0, kills: 0, resets: 0 };
-  const live: Stage = Object.assign(stage, { worker: await startWorker(stage) });
+  const stage = await openStage(system, plan, options);
   const over = new AbortController();
   try {
-    const killing = killAfterCommits(live, over.signal);
-    const runs = await Promise.all(plan.runs.map((run) => runBatch(live, run)));
+    stage.worker = await startWorker(stage);
+    const killing = killAfterCommits(stage, over.signal);
+    const runs = await runBatches(stage);
     over.abort();
     await killing;
     return {
-      statement: await lastWord(system, plan, runs),
-      receipts: banks.flatMap(({ logFile }) => readReceipts(logFile).receipts),
-      kills: live.kills,
-      resets: live.resets,
+      statement: await lastWord(stage, runs),
+      receipts: stage.banks.flatMap(({ logFile }) => readReceipts(logFile).receipts),
+      kills: stage.kills,
+      resets: stage.resets,
       seconds: Math.round((Date.now() - startedAtMs) / 1_000),
     };
   } finally {
     over.abort();
-    await live.worker.kill();
-    await Promise.all(banks.map((bank) => bank.close()));
+    await stage.worker?.kill();
+    await stage.door.close();
+    await Promise.all(stage.banks.map((bank) => bank.close()));
   }
+}
+
+async function openStage(system: System, plan: Plan, options: RunSystemOptions): Promise<Stage> {
+  const folder = join(options.folder, system.name);
+  mkdirSync(folder, { recursive: true });
+  const site = { folder, patienceMs: PATIENCE_MS, signal: options.signal };
+  const door = await system.openDoor(site);
+  const banks = await openBanks(folder, plan);
+  const counts = { workers: 0, kills: 0, resets: 0 };
+  return {
+    ...options,
+    folder,
+    patienceMs: PATIENCE_MS,
+    system,
+    plan,
+    banks,
+    door,
+    worker: undefined,
+    ...counts,
+  };
 }
 
 async function openBanks(folder: string, plan: Plan): Promise<readonly [north: Bank, south: Bank]> {
@@ -107,20 +119,16 @@ function setFault(bank: Bank, { reference, fault }: PlannedInvoice): void {
   }
 }
 
-/** Whatever ends this process, the worker ends with it. */
-async function startWorker(stage: Omit<Stage, 'worker'>): Promise<WorkerProcess> {
+function startWorker(stage: Stage): Promise<WorkerProcess> {
   stage.workers += 1;
-  const { system, banks, folder, workers } = stage;
-  const worker = await startWorkerProcess({
+  const { system, banks, door, folder, workers } = stage;
+  return startGuardedWorker({
     file: system.workerFile,
     name: `${system.name}-${workers}`,
     dataDir: folder,
     logFile: join(folder, `worker-${workers}.log`),
-    env: { ...system.workerEnv, NORTH_BANK_URL: banks[0].url, SOUTH_BANK_URL: banks[1].url },
+    env: { ...door.workerEnv, NORTH_BANK_URL: banks[0].url, SOUTH_BANK_URL: banks[1].url },
   });
-  const identity = identifyProcess(worker.pid);
-  if (identity) void worker.gone.then(guardServer({ identity, signal: 'SIGKILL' }));
-  return worker;
 }
 
 /** The bank has committed, the worker waits for its answer: this is when it is killed, and another one started. */
@@ -137,7 +145,7 @@ async function killAfterCommits(stage: Stage, signal: AbortSignal): Promise<void
       await sleep(POLL_MS);
       continue;
     }
-    await stage.worker.kill();
+    await stage.worker?.kill();
     stage.kills += 1;
     for (const reference of paid) waiting.delete(reference);
     stage.say(
@@ -151,58 +159,38 @@ function hasReceipt({ banks }: Stage, reference: string): boolean {
   return banks.some((bank) => bank.receipts({ reference }).length > 0);
 }
 
+/** What each run came to, in the order of the plan. */
+async function runBatches(stage: Stage): Promise<(readonly Transfer[] | undefined)[]> {
+  const results: (readonly Transfer[] | undefined)[] = [];
+  const waiting = [...stage.plan.runs.entries()];
+  const work = async (): Promise<void> => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      results[next[0]] = await runBatch(stage, next[1]);
+    }
+  };
+  await Promise.all(Array.from({ length: WIDTH }, work));
+  return results;
+}
+
 async function runBatch(stage: Stage, run: PlannedRun): Promise<readonly Transfer[] | undefined> {
-  const { client, system } = stage;
-  const workflowId = `${system.name}-${run.batch}`;
-  await client.workflow.start('payInvoices', {
-    workflowId,
-    taskQueue: system.taskQueue,
-    args: [toInput(run)],
-  });
-  if (run.resetAfter !== undefined) await resetAfter(stage, workflowId, run.resetAfter);
-  return awaitResult(stage, workflowId);
+  await stage.door.start(run);
+  if (run.resetAfter !== undefined) await startAgainAfter(stage, run, run.resetAfter);
+  return stage.door.result(run);
 }
 
-async function resetAfter(stage: Stage, workflowId: string, reference: string): Promise<void> {
-  const isDue = await until(stage, () => Promise.resolve(hasReceipt(stage, reference)));
-  if (!isDue) return;
-  await resetToStart(stage.client, workflowId);
+async function startAgainAfter(stage: Stage, run: PlannedRun, reference: string): Promise<void> {
+  if (!(await waitUntil(() => hasReceipt(stage, reference), stage))) return;
+  await stage.door.startAgain(run);
   stage.resets += 1;
-  stage.say(`${stage.system.name}: ${workflowId} reset to its start after ${reference} was paid`);
-}
-
-async function awaitResult(
-  stage: Stage,
-  workflowId: string,
-): Promise<readonly Transfer[] | undefined> {
-  const handle = stage.client.workflow.getHandle(workflowId);
-  const isOver = async (): Promise<boolean> => (await handle.describe()).status.name !== 'RUNNING';
-  if (!(await until(stage, isOver, 250))) return undefined;
-  return handle.result().then(
-    (result) => result as Transfer[],
-    () => undefined,
-  );
-}
-
-async function until(
-  { signal }: Stage,
-  isTrue: () => Promise<boolean>,
-  everyMs = POLL_MS,
-): Promise<boolean> {
-  const deadlineMs = Date.now() + PATIENCE_MS;
-  while (!signal.aborted && Date.now() < deadlineMs) {
-    if (await isTrue()) return true;
-    await sleep(everyMs);
-  }
-  return false;
+  const what = stage.system.hasResets ? 'reset to its start' : 'delivered again';
+  stage.say(`${stage.system.name}: ${run.batch} ${what} after ${reference} was paid`);
 }
 
 async function lastWord(
-  system: System,
-  plan: Plan,
+  { door, plan }: Stage,
   runs: readonly (readonly Transfer[] | undefined)[],
 ): Promise<Statement> {
-  const { paid, doubts } = await system.ownWords();
+  const { paid, doubts } = await door.ownWords();
   const results = runs.flatMap((run) => run ?? []);
   return {
     completedBatches: new Set(
@@ -211,8 +199,4 @@ async function lastWord(
     paid: new Map([...paid, ...results.map((t) => [t.reference, t.transferId] as const)]),
     doubts,
   };
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -24,37 +24,89 @@ export interface Verdict {
   readonly silentDoubts: number;
   /** Shown to a human. */
   readonly surfacedDoubts: number;
+  /** Receipts that belong to no invoice of any run. */
+  readonly strayReceipts: number;
+  /** Receipts of an invoice with another amount, currency or payee than it has. */
+  readonly wrongReceipts: number;
+  /** Runs that say `completed` and have not exactly one right receipt for each of their invoices. */
+  readonly wrongRuns: number;
   /** By bank and by what happened to the payment. */
   readonly duplicatesBy: Readonly<Record<string, number>>;
 }
 
+interface Paid {
+  readonly run: PlannedRun;
+  readonly invoice: PlannedInvoice;
+  readonly done: readonly ReceiptLine[];
+}
+
 /** Counts. The receipts are those of all banks. */
 export function judge(plan: Plan, receipts: readonly ReceiptLine[], said: Statement): Verdict {
-  const invoices = plan.runs.flatMap((run) => run.invoices.map((invoice) => ({ run, invoice })));
-  const duplicatesBy: Record<string, number> = {};
-  let [lost, silentDoubts] = [0, 0];
-  for (const { run, invoice } of invoices) {
-    const done = receipts.filter(({ reference }) => reference === invoice.reference);
-    if (done.length === 0) lost += 1;
-    if (isSilentDoubt(invoice.reference, done, said)) silentDoubts += 1;
-    if (done.length <= 1) continue;
-    const cause = causeOf(run, invoice);
-    duplicatesBy[cause] = (duplicatesBy[cause] ?? 0) + done.length - 1;
-  }
+  const byReference = groupByReference(receipts);
+  const all: readonly Paid[] = plan.runs.flatMap((run) =>
+    run.invoices.map((invoice) => ({
+      run,
+      invoice,
+      done: byReference.get(invoice.reference) ?? [],
+    })),
+  );
+  const duplicatesBy = countDuplicates(all);
+  const completed = plan.runs.filter(({ batch }) => said.completedBatches.has(batch));
+  const known = new Set(all.map(({ invoice }) => invoice.reference));
   return {
     runs: plan.runs.length,
-    completed: plan.runs.filter(({ batch }) => said.completedBatches.has(batch)).length,
-    invoices: invoices.length,
+    completed: completed.length,
+    invoices: all.length,
     receipts: receipts.length,
     duplicates: Object.values(duplicatesBy).reduce((sum, count) => sum + count, 0),
-    lost,
-    silentDoubts,
+    lost: all.filter(({ done }) => done.length === 0).length,
+    silentDoubts: all.filter((paid) => isSilentDoubt(paid, said)).length,
     surfacedDoubts: said.doubts.size,
+    strayReceipts: receipts.filter(({ reference }) => !known.has(reference)).length,
+    wrongReceipts: all.flatMap(({ invoice, done }) => done.filter((r) => !isRight(invoice, r)))
+      .length,
+    wrongRuns: completed.filter((run) => !hasItsEffects(run, all)).length,
     duplicatesBy,
   };
 }
 
-function isSilentDoubt(reference: string, done: readonly ReceiptLine[], said: Statement): boolean {
+function groupByReference(receipts: readonly ReceiptLine[]): ReadonlyMap<string, ReceiptLine[]> {
+  const groups = new Map<string, ReceiptLine[]>();
+  for (const receipt of receipts) {
+    const group = groups.get(receipt.reference);
+    if (group) group.push(receipt);
+    else groups.set(receipt.reference, [receipt]);
+  }
+  return groups;
+}
+
+function countDuplicates(all: readonly Paid[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { run, invoice, done } of all) {
+    if (done.length <= 1) continue;
+    const cause = causeOf(run, invoice);
+    counts[cause] = (counts[cause] ?? 0) + done.length - 1;
+  }
+  return counts;
+}
+
+function isRight(invoice: PlannedInvoice, receipt: ReceiptLine): boolean {
+  return (
+    receipt.amountMinor === invoice.amountMinor &&
+    receipt.currency === invoice.currency &&
+    receipt.details['payee'] === invoice.payee
+  );
+}
+
+function hasItsEffects(run: PlannedRun, all: readonly Paid[]): boolean {
+  return all
+    .filter((paid) => paid.run === run)
+    .every(({ invoice, done: [first, ...more] }) => {
+      return first !== undefined && more.length === 0 && isRight(invoice, first);
+    });
+}
+
+function isSilentDoubt({ invoice: { reference }, done }: Paid, said: Statement): boolean {
   if (said.doubts.has(reference)) return false;
   const transferId = said.paid.get(reference);
   if (transferId === undefined) return done.length > 0;
@@ -70,5 +122,5 @@ const WORDS: Readonly<Record<Fault, string>> = {
 
 /** Where a run was reset, that is what the duplicates of its payments are put down to. */
 function causeOf({ resetAfter }: PlannedRun, { bank, fault }: PlannedInvoice): string {
-  return `${bank}: ${resetAfter === undefined ? WORDS[fault] : 'the workflow was reset'}`;
+  return `${bank}: ${resetAfter === undefined ? WORDS[fault] : 'the run was begun again'}`;
 }

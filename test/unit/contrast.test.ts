@@ -1,19 +1,14 @@
-// The comparison's own parts: a plan that its seed decides, lines counted as diff counts, and a verdict with teeth.
+// The comparison's own parts: a plan that its seed decides, lines counted as diff counts, and its command line.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { whyNoAiSdk } from '../../devstack/contrast/ai-sdk.ts';
 import { countChangedLines } from '../../devstack/contrast/changed-lines.ts';
+import { parseOptions, UsageError } from '../../devstack/contrast/options.ts';
 import { makePlan, toInput } from '../../devstack/contrast/plan.ts';
-import {
-  type Compared,
-  findChanges,
-  whatIsWrong,
-  WORKFLOW_LINES_MAX,
-} from '../../devstack/contrast/report.ts';
-import { judge, type Statement } from '../../devstack/contrast/verdict.ts';
-import type { ReceiptLine } from '../../devstack/receivers/index.ts';
+import { findChanges, WORKFLOW_LINES_MAX } from '../../devstack/contrast/report.ts';
 
-const EXAMPLES = join(import.meta.dirname, '../../examples/contrast');
+const EXAMPLES = join(import.meta.dirname, '../../examples');
 
 describe('the plan', () => {
   it('the same seed twice → the same plan; another seed → another one', () => {
@@ -34,6 +29,12 @@ describe('the plan', () => {
     }
   });
 
+  it('many runs → one kill for ten of them', () => {
+    const { runs } = makePlan({ seed: 1, runs: 200, invoicesPerRun: 5 });
+    const faults = runs.flatMap(({ invoices }) => invoices.map(({ fault }) => fault));
+    expect(faults.filter((fault) => fault === 'killed-after-commit')).toHaveLength(20);
+  });
+
   it('what the workflow is given → says nothing of the faults', () => {
     const [run] = makePlan({ seed: 1, runs: 1, invoicesPerRun: 2 }).runs;
     if (!run) throw new Error('a plan has its runs');
@@ -52,81 +53,59 @@ describe('changed lines', () => {
     expect(countChangedLines(before, after)).toEqual(expected);
   });
 
-  it('the two workflows → differ by ten lines at most', () => {
-    const { workflow } = findChanges(EXAMPLES);
+  it.each(['contrast', 'money-transfer'])('%s: the two workflows → ten lines at most', (name) => {
+    const { workflow } = findChanges(join(EXAMPLES, name));
     expect(Math.max(workflow.added, workflow.removed)).toBeLessThanOrEqual(WORKFLOW_LINES_MAX);
     expect(workflow.added).toBeGreaterThan(0);
   });
 
   it('both examples → say the same to the banks: the plain worker declares no less', () => {
-    const plain = readFileSync(join(EXAMPLES, 'plain/activities.ts'), 'utf8');
+    const plain = readFileSync(join(EXAMPLES, 'contrast/plain/activities.ts'), 'utf8');
     expect(plain).toContain("'idempotency-key'");
     expect(plain).toContain('workflowExecution?.runId');
     expect(plain).toContain('activityId');
   });
+
+  it('the AI SDK agent → pays by the plain worker’s activities, line for line', () => {
+    const read = (folder: string): string =>
+      readFileSync(join(EXAMPLES, `contrast/${folder}/activities.ts`), 'utf8');
+    expect(countChangedLines(read('plain'), read('ai-sdk'))).toEqual({ added: 0, removed: 0 });
+  });
 });
 
-describe('the verdict', () => {
-  const plan = makePlan({ seed: 1, runs: 1, invoicesPerRun: 2 });
-  const [first = '', second = ''] = plan.runs.flatMap(({ invoices }) =>
-    invoices.map(({ reference }) => reference),
-  );
-  const receipt = (reference: string, receiptId: string): ReceiptLine =>
-    ({ reference, receiptId }) as ReceiptLine;
-  const said = (paid: [string, string][], doubts: string[] = []): Statement => ({
-    completedBatches: new Set(plan.runs.map(({ batch }) => batch)),
-    paid: new Map(paid),
-    doubts: new Set(doubts),
+describe('the command line', () => {
+  it('nothing → the comparison of all systems', () => {
+    expect(parseOptions([])).toMatchObject({
+      scenario: 'compare',
+      seed: 1,
+      runs: 12,
+      systems: ['request-response', 'plain', 'ai-sdk', 'with-effect'],
+    });
   });
-  const both: [string, string][] = [
-    [first, 'tr_1'],
-    [second, 'tr_2'],
-  ];
-  const right = [receipt(first, 'tr_1'), receipt(second, 'tr_2')];
+
+  it('systems in any order → those, in the order of the table', () => {
+    const { systems } = parseOptions(['--systems', 'with-effect, plain']);
+    expect(systems).toEqual(['plain', 'with-effect']);
+  });
 
   it.each([
-    ['all is right', right, said(both), {}],
-    ['a second receipt', [...right, receipt(first, 'tr_3')], said(both), { duplicates: 1 }],
-    ['no receipt', [receipt(first, 'tr_1')], said(both), { lost: 1, silentDoubts: 1 }],
-    ['a receipt that nobody mentions', right, said([[first, 'tr_1']]), { silentDoubts: 1 }],
-    [
-      'another transfer than the bank has',
-      right,
-      said([
-        [first, 'tr_9'],
-        [second, 'tr_2'],
-      ]),
-      { silentDoubts: 1 },
-    ],
-    ['a receipt in doubt', right, said([[first, 'tr_1']], [second]), { surfacedDoubts: 1 }],
-  ])('%s → counted', (_name, receipts, statement, expected) => {
-    const none = { duplicates: 0, lost: 0, silentDoubts: 0, surfacedDoubts: 0 };
-    expect(judge(plan, receipts, statement)).toMatchObject({ ...none, ...expected });
+    ['an unknown system', ['--systems', 'plain,pawn'], 'there is no "pawn". There are: request-'],
+    ['no whole number', ['--runs', '0'], '--runs 0: give a whole number from 1'],
+    ['an unknown scenario', ['locks'], '"locks": give one of compare, lock, money-transfer'],
+    ['two scenarios', ['lock', 'compare'], '"lock compare": give one of'],
+    ['an unknown flag', ['--sead', '1'], "Unknown option '--sead'"],
+    ['a flag that changes nothing', ['lock', '--seed', '2'], '--seed is for compare'],
+  ])('%s → refused with what to do', (_name, argv, words) => {
+    expect(() => parseOptions(argv)).toThrow(UsageError);
+    expect(() => parseOptions(argv)).toThrow(words);
   });
+});
 
-  const counts = { runs: 1, completed: 1, invoices: 2, receipts: 2, duplicates: 0, lost: 0 };
-  const good: Compared = {
-    ...{ name: 'x', ...counts, silentDoubts: 0, surfacedDoubts: 0, duplicatesBy: {} },
-    ...{ kills: 1, resets: 1, seconds: 1 },
-  };
-  const plain: Compared = { ...good, duplicates: 3 };
-  const lines = { added: 7, removed: 8 };
-  const changes = { workflow: lines, payments: lines, worker: lines };
-
-  it('the plain worker pays twice and effect() does not → nothing is wrong', () => {
-    expect(whatIsWrong([plain, good], changes)).toBeUndefined();
-  });
-  it.each([
-    ['the plain worker pays nothing twice', [good, good], 'prove nothing'],
-    ['effect() pays twice', [plain, { ...good, duplicates: 1 }], '1 duplicates'],
-    ['effect() loses one', [plain, { ...good, lost: 1 }], '1 lost'],
-    ['effect() leaves a silent doubt', [plain, { ...good, silentDoubts: 2 }], '2 silent doubts'],
-    ['effect() does not finish', [plain, { ...good, completed: 0 }], '1 unfinished'],
-  ] as const)('%s → said, and the command fails', (_name, compared, words) => {
-    expect(whatIsWrong(compared, changes)).toContain(words);
-  });
-  it('too many changed lines → said', () => {
-    const many = { ...changes, workflow: { added: 11, removed: 2 } };
-    expect(whatIsWrong([plain, good], many)).toContain('MORE THAN 10 LINES');
+describe('the AI SDK plugin', () => {
+  it('its packages are not there → the command that installs them', () => {
+    const command = whyNoAiSdk(import.meta.dirname);
+    expect(command).toMatch(
+      /^npm install --no-save --prefix examples\/contrast\/ai-sdk @temporalio/,
+    );
   });
 });
