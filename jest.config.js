@@ -19,7 +19,7 @@ const common = {
   },
   modulePathIgnorePatterns: ['<rootDir>/dist'],
 };
-const pure = ['unit', 'architecture', 'types'];
+const pure = ['unit', 'architecture', 'types', 'explore', 'sim'];
 const onServers = ['contract', 'workflow', 'replay', 'crash', 'e2e'];
 const servers = {
   globalSetup: '<rootDir>/test/servers-setup.ts',

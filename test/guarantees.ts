@@ -28,6 +28,12 @@ export const guarantees = {
     'The same work under the same faults: a service without an engine and a plain worker pay some invoices twice, effect() pays none twice and loses none.',
   'F-33':
     'The holder of a task is frozen past its time and another one takes over: with effect() the thawed one sends nothing, one receipt exists.',
+  'S1-13':
+    'A frozen worker that wakes up when another one has finished sends nothing and claims nothing; what it had seen is kept as a fact and changes no outcome: one effect, one row.',
+  'F-18':
+    'The host sleeps past the heartbeat time-out and wakes up: whichever line it slept on, what it does then is too late, and one effect exists.',
+  'F-32':
+    'A task that was taken and never acknowledged goes to two workers: one effect.',
   'S3-37':
     'A lock with a TTL is not once: frozen longer than the TTL its holder pays a second time; effect() in its place pays once.',
   'S2-08':
@@ -59,6 +65,8 @@ export const guarantees = {
   'law-09-cancel': 'A cancelled run sends nothing new, and what was sent is settled.',
   'law-10-reset':
     'A reset executes code again and sends nothing again: model steps and effects return what the ledger holds.',
+  'temporal-restored':
+    "Temporal's database put back to an earlier point: every run goes on from its old history, and no effect and no model step happens again.",
   'law-11-reconciler':
     'A dispatched effect past its lease is probed or put in doubt even when its workflow was terminated.',
   'law-12-rolled-back':
@@ -108,6 +116,8 @@ export const guarantees = {
     'A worker keeps nothing: killed, its folder deleted, another one elsewhere finishes the run.',
   'S3-34':
     'Whichever of 12 tool calls a worker is ended after, each effect happens once and each finished model step was requested once.',
+  'S3-35':
+    'A worker that is told to stop takes nothing new, finishes what is on the wire, ends with 0, and the next one goes on.',
   'S3-36': 'A start that is delivered twice at the same time is one run and one effect.',
   'two-commits': 'An effect costs at most two durable commits: its permission and its outcome.',
   'history-linear':

@@ -26,6 +26,7 @@ import { type Inbox, nextControl, nextNews } from './inbox.ts';
 /** The first look at a doubt after nobody has signalled; doubles up to an hour. */
 const LOOK_AGAIN_MS = 60_000;
 const LOOK_AGAIN_MAX_MS = 3_600_000;
+const PENDING_LOOK_MS = 5_000;
 /** How long a paused run trusts that a resume would have been signalled. */
 const PAUSE_LOOK_MS = 900_000;
 
@@ -60,7 +61,7 @@ async function dispatchStep(
       await nextNews(inbox, step.call.approval?.id ?? '', step.untilMs - Date.now());
       return { kind: 'woken', call: step.call.call };
     case 'await-settlement':
-      await nextNews(inbox, step.call.effect ?? '', lookAgainMs(state));
+      await nextNews(inbox, step.call.effect ?? '', lookAgainMs(step.call, state));
       return { kind: 'woken', call: step.call.call };
     case 'await-resume':
       // The row decides: after a while a paused run asks it, in case a signal was lost.
@@ -69,8 +70,10 @@ async function dispatchStep(
   }
 }
 
-function lookAgainMs(state: RunState): number {
+/** A receiver that has accepted is often done within seconds; a human is not. */
+function lookAgainMs({ status }: CallState, state: RunState): number {
   const waited = Date.now() - state.startedAtMs;
+  if (status === 'pending') return Math.min(Math.max(PENDING_LOOK_MS, waited), LOOK_AGAIN_MAX_MS);
   return Math.min(
     Math.max(LOOK_AGAIN_MS, waited),
     LOOK_AGAIN_MAX_MS,

@@ -59,16 +59,18 @@ interface MeantBy {
   readonly reference: string;
 }
 
-/**
- * The key decides where the receiver names one. Its own reference counts when no other effect of the tool has the same:
- * whom it means then is not guessed.
- */
-export function meansEffect({ tenant, id, tool, wireKey, reference }: MeantBy): string {
-  return `c.tenant = ${tenant} and c.tool = ${tool} and (c.wire_key = ${wireKey}
-    or (c.wire_key is null and c.reference = ${reference} and not exists (
+/** Where the receiver names the key, the key decides. */
+export function namesByKey({ tenant, tool, wireKey }: MeantBy): string {
+  return `c.tenant = ${tenant} and c.tool = ${tool} and c.wire_key = ${wireKey}`;
+}
+
+/** Its own reference counts when no other effect of the tool has the same: whom it means then is not guessed. */
+export function namesByReference({ tenant, id, tool, reference }: MeantBy): string {
+  return `c.tenant = ${tenant} and c.tool = ${tool} and c.wire_key is null and c.reference = ${reference}
+    and not exists (
       select 1 from pawl.effects other
       where other.tenant = ${tenant} and other.tool = ${tool} and other.id <> ${id}
-        and other.receiver_reference = c.reference)))`;
+        and other.receiver_reference = c.reference)`;
 }
 
 const MEANT = { tenant: '$1', id: '$2', tool: '$3', wireKey: '$4', reference: '$5' };
@@ -79,7 +81,7 @@ async function readCallbacks(
 ): Promise<readonly FactEntry[]> {
   const { rows } = await tx.query<CallbackRow>(
     `select c.id, c.outcome, c.output, c.code, c.message from pawl.callbacks c
-     where ${meansEffect(MEANT)} and not exists (
+     where (${namesByKey(MEANT)} or ${namesByReference(MEANT)}) and not exists (
        select 1 from pawl.effect_facts f
        where f.tenant = c.tenant and f.effect_id = $2 and f.data->>'callback' = c.id)
      order by c.received_at, c.id`,

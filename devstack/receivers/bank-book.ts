@@ -8,7 +8,7 @@ export interface Transfer {
   payee: string;
   amountMinor: number;
   currency: string;
-  status: 'pending' | 'applied' | 'cancelled';
+  status: 'pending' | 'applied' | 'rejected' | 'cancelled';
 }
 
 /** A transfer with what the bank knows besides. */
@@ -40,7 +40,7 @@ export function createBankBook(): BankBook {
         return;
       }
       const known = booked.get(line.receiptId);
-      if (known) known.transfer.status = 'applied';
+      if (known) known.transfer.status = line.kind === 'rejection' ? 'rejected' : 'applied';
       else booked.set(line.receiptId, toBooked(line));
     },
   };

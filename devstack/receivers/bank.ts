@@ -12,8 +12,10 @@ import type { Draft, Operation } from './perform.ts';
 import { parseBody, startReceiver } from './receiver.ts';
 import type { Receiver, ReceiverHandle, ReceiverOptions } from './receiver.ts';
 import type { Answer, EffectLine, Json } from './receipts-log.ts';
+import { createWebhookSender } from './webhooks.ts';
+import type { WebhookDelivery, WebhookForgery, WebhookTarget } from './webhooks.ts';
 
-export type { Transfer };
+export type { Transfer, WebhookDelivery, WebhookForgery, WebhookTarget };
 
 export interface BankOptions extends ReceiverOptions {
   /** The status for a known key with another request. Default 422. */
@@ -23,6 +25,26 @@ export interface BankOptions extends ReceiverOptions {
 export interface Bank extends Receiver {
   /** Does the pending transfers of a reference now; returns how many there were. */
   settlePending(reference: string): number;
+  /** Gives the pending transfers of a reference up: never done, no receipt; returns how many there were. */
+  rejectPending(reference: string): number;
+  /**
+   * From now on each pending transfer that is done or given up is told there, until a 2xx; undefined: nobody is told.
+   * Not kept over a restart.
+   */
+  sendWebhooksTo(target: WebhookTarget | undefined): void;
+  /** Sends a message about each transfer of a reference by hand, once; resolves to the statuses. */
+  announce(reference: string, options?: AnnounceOptions): Promise<Array<number | null>>;
+  /** Every try to deliver a webhook, oldest first. */
+  webhookDeliveries(): WebhookDelivery[];
+}
+
+export interface AnnounceOptions extends WebhookForgery {
+  /** What it claims. Default: how the transfer stands. */
+  status?: Transfer['status'] | undefined;
+  /** Default: a new one. */
+  id?: string | undefined;
+  /** How many times, at once. Default 1. */
+  copies?: number | undefined;
 }
 
 /**
@@ -39,32 +61,57 @@ export interface Bank extends Receiver {
  *
  * An error body is `{ error: { code, message, executed? } }`; `executed: false` promises that
  * nothing was done.
- * For another process: `GET POST DELETE /_admin/modes`, `POST /_admin/settle`, `GET
+ * A pending transfer that is done or given up is told by webhook, where somebody wants to hear it: `{ type, transferId,
+ * reference, status, idempotencyKey?, error? }`, signed as Standard Webhooks 1.0 says.
+ * For another process: `GET POST DELETE /_admin/modes`, `POST /_admin/settle`, `reject` and `webhooks`, `GET
  * /_admin/receipts` and `/_admin/requests`.
  */
 export async function startBank(options: BankOptions): Promise<Bank> {
   const book = createBankBook();
   let handle: ReceiverHandle | undefined;
-  const settle = (booked: BookedTransfer): void => handle?.commit(toReceipt(booked));
+  const webhooks = createWebhookSender(async (ms) => handle?.delay(ms));
+  const end = async (booked: BookedTransfer, kind: 'receipt' | 'rejection'): Promise<void> => {
+    const { webhook } = booked.createdBy.details;
+    handle?.commit(toEnd(booked, kind));
+    if (webhook !== 'none') await webhooks.deliver({ id: newId('msg'), body: toMessage(booked) });
+  };
+  const settle = (booked: BookedTransfer): void => {
+    end(booked, 'receipt').catch(ignoreClosing);
+  };
+  const reject = (booked: BookedTransfer): void => {
+    end(booked, 'rejection').catch(ignoreClosing);
+  };
   const settleInTime = (booked: BookedTransfer | undefined): void => {
     const { settleAtMs } = booked?.createdBy.details ?? {};
     if (!handle || !booked || typeof settleAtMs !== 'number') return;
     const due = handle.delay(Math.max(0, settleAtMs - Date.now()));
     due.then(() => isPending(booked) && settle(booked), ignoreClosing);
   };
-  const settlePending = (reference: string): number => {
-    const pending = book.list(reference).filter(isPending);
-    pending.forEach(settle);
-    return pending.length;
-  };
+  const endPending =
+    (act: (booked: BookedTransfer) => void) =>
+    (reference: string): number => {
+      const pending = book.list(reference).filter(isPending);
+      pending.forEach(act);
+      return pending.length;
+    };
+  const [settlePending, rejectPending] = [endPending(settle), endPending(reject)];
   handle = await startReceiver(
     {
       name: 'bank',
       supportedModes: new Set(modeKinds),
       mismatchStatus: options.mismatchStatus ?? 422,
       route: (request) => route(book, () => handle?.receiver.receipts() ?? [], request),
-      admin: (command, body) =>
-        command === 'settle' ? settlePending(toReference(body)) : undefined,
+      admin(command, body) {
+        if (command === 'settle') return settlePending(toReference(body));
+        if (command === 'reject') return rejectPending(toReference(body));
+        if (command !== 'webhooks') return undefined;
+        webhooks.setTarget(targetSchema.parse(body));
+        return null;
+      },
+      async beforeAnswer({ receiptId }, mode) {
+        const booked = book.find(receiptId);
+        if (mode.webhook === 'early' && booked && isPending(booked)) await end(booked, 'receipt');
+      },
       apply(line) {
         book.apply(line);
         if (line.kind === 'acceptance') settleInTime(book.find(line.receiptId));
@@ -73,7 +120,34 @@ export async function startBank(options: BankOptions): Promise<Bank> {
     options,
   );
   book.list().filter(isPending).forEach(settleInTime);
-  return { ...handle.receiver, settlePending };
+  return {
+    ...handle.receiver,
+    settlePending,
+    rejectPending,
+    sendWebhooksTo: webhooks.setTarget,
+    announce(reference, { status, id, copies = 1, ...forgery } = {}) {
+      const messages = book.list(reference).map((booked) => ({
+        id: id ?? newId('msg'),
+        body: toMessage(booked, status),
+      }));
+      const all = messages.flatMap((message) => Array.from({ length: copies }, () => message));
+      return Promise.all(all.map((message) => webhooks.post(message, forgery)));
+    },
+    webhookDeliveries: webhooks.deliveries,
+  };
+}
+
+const targetSchema = z.strictObject({ url: z.string(), secret: z.string() });
+
+function toMessage({ transfer, createdBy }: BookedTransfer, status = transfer.status): Json {
+  const { transferId, reference } = transfer;
+  const { idempotencyKey } = createdBy;
+  const rejected = { code: 'account_closed', message: 'The account of the payee is closed.' };
+  return {
+    ...{ type: `transfer.${status}`, transferId, reference, status },
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+    ...(status === 'rejected' && { error: rejected }),
+  };
 }
 
 function isPending({ transfer }: BookedTransfer): boolean {
@@ -87,13 +161,14 @@ function toReference(body: unknown): string {
   return z.object({ reference: z.string() }).parse(body).reference;
 }
 
-function toReceipt({
-  createdBy,
-  transfer,
-}: BookedTransfer): Parameters<ReceiverHandle['commit']>[0] {
+function toEnd(
+  { createdBy, transfer }: BookedTransfer,
+  kind: 'receipt' | 'rejection',
+): Parameters<ReceiverHandle['commit']>[0] {
   const { v: _, receiver: __, keyFingerprint: ___, requestSeq: ____, ...effect } = createdBy;
-  const answer = { status: 200, body: { ...transfer, status: 'applied' } };
-  return { ...effect, kind: 'receipt', atMs: Date.now(), answer };
+  const status = kind === 'receipt' ? 'applied' : 'rejected';
+  const answer = { status: 200, body: { ...transfer, status } };
+  return { ...effect, kind, atMs: Date.now(), answer };
 }
 
 function route(
@@ -138,7 +213,11 @@ function createTransfer(request: ArrivedRequest): Operation {
     const transferId = newId('tr');
     const pending = mode.kind === 'pending';
     const settles = pending && mode.delayMs !== undefined;
-    const details = { payee, ...(settles && { settleAtMs: Date.now() + (mode.delayMs ?? 0) }) };
+    const details = {
+      payee,
+      ...(settles && { settleAtMs: Date.now() + (mode.delayMs ?? 0) }),
+      ...(pending && mode.webhook !== undefined && { webhook: mode.webhook }),
+    };
     const body = { transferId, reference, status: pending ? 'pending' : 'applied' };
     const answer = { status: pending ? 202 : 201, body };
     const effect = { receiptId: transferId, effect: 'transfer' as const, reference, amountMinor };

@@ -1,6 +1,13 @@
 // The public names of the fake receivers.
 export { startBank } from './bank.ts';
-export type { Bank, BankOptions, Transfer } from './bank.ts';
+export type {
+  AnnounceOptions,
+  Bank,
+  BankOptions,
+  Transfer,
+  WebhookDelivery,
+  WebhookTarget,
+} from './bank.ts';
 export { startMailbox } from './mailbox.ts';
 export type { Mailbox, MailboxOptions } from './mailbox.ts';
 export { startModelProvider } from './model-provider.ts';
@@ -35,6 +42,7 @@ export type { ModeKind, ModeMatch, ModeOptions, ModeRule, Modes } from './modes.
 export { connectReceiver, spawnReceiver } from './receiver-client.ts';
 export type { ReceiverClient, ReceiverProcess, ReceiverProcessOptions } from './receiver-client.ts';
 export type { ReceiptFilter, Receiver, ReceiverOptions, RequestFilter } from './receiver.ts';
+export { createWebhookSecret } from './webhooks.ts';
 export { readReceipts } from './receipts-log.ts';
 export type {
   AcceptanceLine,

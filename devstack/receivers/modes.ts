@@ -52,6 +52,11 @@ export interface ModeOptions {
   retryAfterSeconds?: number | undefined;
   /** For `key-expiry`. Default 0: every key is forgotten. */
   maxAgeMs?: number | undefined;
+  /**
+   * For `pending`, where webhooks are sent: `early` does it and says so before it answers 202, `none` never says it.
+   * Default `settled`: when it is done.
+   */
+  webhook?: 'settled' | 'early' | 'none' | undefined;
 }
 
 /**
@@ -106,6 +111,7 @@ const optionsSchema = z.strictObject({
   delayMs: z.number().nonnegative().optional(),
   retryAfterSeconds: z.number().int().nonnegative().optional(),
   maxAgeMs: z.number().nonnegative().optional(),
+  webhook: z.enum(['settled', 'early', 'none']).optional(),
 });
 const matchSchema = z.union([
   z.string().min(1),

@@ -34,6 +34,8 @@ export interface PerformPorts {
   commit(commit: Commit): void;
   /** Resolves when the log is on disk. */
   synced(): Promise<void>;
+  /** What the receiver does between the commit and its answer. */
+  beforeAnswer(effect: EffectRecord, mode: ActiveMode): Promise<void>;
   delay: Delay;
 }
 
@@ -115,6 +117,7 @@ async function write(
       ...(key !== undefined && { keyFingerprint: fingerprint }),
     });
     await ports.synced();
+    await ports.beforeAnswer(effect, mode);
     return await deliveryOf(ports, mode, effect.answer);
   } finally {
     if (key !== undefined) ports.keys.end(key);

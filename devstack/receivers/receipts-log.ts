@@ -59,10 +59,10 @@ export interface EffectRecord {
   answer: Answer;
 }
 
-/** An effect in the log: done (`receipt`), or only promised (`acceptance`). */
+/** An effect in the log: done (`receipt`), only promised (`acceptance`), or promised and not kept (`rejection`). */
 export interface EffectLine extends EffectRecord {
   v: 1;
-  kind: 'receipt' | 'acceptance';
+  kind: 'receipt' | 'acceptance' | 'rejection';
   atMs: number;
   receiver: string;
   /** The request that caused it; absent when an accepted effect was done later, by itself. */
@@ -79,13 +79,18 @@ export interface ReceiptLine extends EffectLine {
 
 /**
  * An effect that the receiver promised (202) and has not done; a receipt with the same id follows
- * when it does.
+ * when it does, a rejection when it never will.
  */
 export interface AcceptanceLine extends EffectLine {
   kind: 'acceptance';
 }
 
-export type ReceiptsLogLine = RequestLine | ReceiptLine | AcceptanceLine;
+/** A promised effect that the receiver has given up: nothing was done, and nothing will be. */
+export interface RejectionLine extends EffectLine {
+  kind: 'rejection';
+}
+
+export type ReceiptsLogLine = RequestLine | ReceiptLine | AcceptanceLine | RejectionLine;
 
 /** A line without the fields that every line gets when it is written. */
 export type NewLine<L extends { v: 1 }> = Omit<L, 'v' | 'receiver'>;

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { runtimeArguments } from '../runtime-arguments.ts';
 import type { ModeKind, ModeMatch, ModeOptions, ModeRule } from './modes.ts';
 import type { ReceiptLine, RequestLine } from './receipts-log.ts';
+import type { WebhookTarget } from './webhooks.ts';
 
 /**
  * What a test may ask of a bank or mailbox that runs in another process. Every call rejects with
@@ -20,6 +21,10 @@ export interface ReceiverClient {
   listModes(): Promise<ModeRule[]>;
   /** Bank only: does the pending transfers of a reference now; resolves to how many there were. */
   settlePending(reference: string): Promise<number>;
+  /** Bank only: gives the pending transfers of a reference up; resolves to how many there were. */
+  rejectPending(reference: string): Promise<number>;
+  /** Bank only: tells what becomes of pending transfers by webhook, from now on. */
+  sendWebhooksTo(target: WebhookTarget): Promise<void>;
   receipts(): Promise<ReceiptLine[]>;
   requests(): Promise<RequestLine[]>;
 }
@@ -39,6 +44,8 @@ export function connectReceiver(url: string): ReceiverClient {
     clearModes: async () => void (await ask('DELETE', 'modes')),
     listModes: () => ask('GET', 'modes'),
     settlePending: (reference) => ask('POST', 'settle', { reference }),
+    rejectPending: (reference) => ask('POST', 'reject', { reference }),
+    sendWebhooksTo: async (target) => void (await ask('POST', 'webhooks', target)),
     receipts: () => ask('GET', 'receipts'),
     requests: () => ask('GET', 'requests'),
   };

@@ -10,7 +10,14 @@ import type { ActiveMode, ModeKind, ModeRule, Modes, ModeTable } from './modes.t
 import { perform, refusal } from './perform.ts';
 import type { Operation, PerformPorts } from './perform.ts';
 import { openReceiptsLog } from './receipts-log.ts';
-import type { Answer, EffectLine, Json, NewLine, ReceiptLine } from './receipts-log.ts';
+import type {
+  Answer,
+  EffectLine,
+  EffectRecord,
+  Json,
+  NewLine,
+  ReceiptLine,
+} from './receipts-log.ts';
 import type { ReceiptsLog, ReceiptsLogLine, RequestLine } from './receipts-log.ts';
 
 export interface ReceiverOptions {
@@ -48,6 +55,8 @@ export interface ReceiverKind {
   apply(line: EffectLine): void;
   /** What the request asks for, or nothing when there is no such route. */
   route(request: ArrivedRequest): Operation | undefined;
+  /** What it does between the commit of an effect and its answer; nothing when absent. */
+  beforeAnswer?(effect: EffectRecord, mode: ActiveMode): Promise<void>;
   /**
    * A further admin command (`POST /_admin/<command>`), or nothing when there is none of this
    * name.
@@ -141,6 +150,7 @@ async function answer(state: State, { request, response, delay }: Exchange): Pro
     mismatchStatus: state.kind.mismatchStatus,
     commit: (commit) => commitEffect(state, { ...commit, atMs: Date.now(), requestSeq: line.seq }),
     synced: () => state.log.synced(),
+    beforeAnswer: async (effect, met) => state.kind.beforeAnswer?.(effect, met),
     delay,
   };
   deliver(response, await perform(ports, performed, operation, mode));

@@ -4,6 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openDatabase } from '../../activities/ledger/database.ts';
 import { createPostgresEffectLedger } from '../../activities/ledger/postgres-effect-ledger.ts';
 import type { EffectLedger } from '../../activities/ledger/effect-ledger.ts';
+import { formatEffects } from '../../client/cli/format/effect-format.ts';
+import { formatExplanation } from '../../client/cli/format/why-format.ts';
+import { createPaint } from '../../client/cli/cli-io.ts';
 import { type EffectExplanation, PawlClient } from '../../client/index.ts';
 import { guarantee } from '../guarantee.ts';
 import {
@@ -89,6 +92,14 @@ describe('a callback', () => {
       reference: 'job_1',
     });
     expect(before.callbacks).toMatchObject([{ id: callback.id, isTakenUp: false, output }]);
+    const io = { paint: createPaint(false), columns: undefined };
+    const story = formatExplanation(io, before, new Date());
+    expect(story).toMatch(/status +dispatched/);
+    expect(story).toMatch(
+      /accepted by the receiver, waiting for its word until .*Z \(in \d+ s\), reference job_1/,
+    );
+    expect(story).toMatch(/taken up +not yet/);
+    expect(formatEffects(io, [before.effect], new Date())).toContain('dispatched, accepted');
     const after = await look(sent);
     expect(after.effect).toMatchObject({ status: 'applied', isPending: false, output });
     expect(after.callbacks).toMatchObject([{ isTakenUp: true }]);
@@ -227,6 +238,36 @@ describe('a callback', () => {
     const late = { tool: sent.tool, id: newId(), reference: 'job_11', outcome: 'applied' } as const;
     await client.receiveCallback(late);
     expect((await look(sent)).effect).toMatchObject({ status: 'applied', hasConflict: false });
+  });
+
+  it('a human knows it first → settled; a callback that says otherwise later → a conflict', async () => {
+    const sent = await accepted('job_13');
+    const evidence = 'the bank, by telephone';
+    await client.settle(sent.effect, { outcome: 'not_applied', evidence, by: 'olga' });
+    expect((await look(sent)).effect).toMatchObject({ status: 'refused', isPending: false });
+    const late = { tool: sent.tool, id: newId(), reference: 'job_13', outcome: 'applied' } as const;
+    await client.receiveCallback(late);
+    expect((await look(sent)).effect).toMatchObject({ status: 'applied', hasConflict: true });
+  });
+
+  it('the role of clients → may store callbacks, and can change none', async () => {
+    const sent = await accepted('job_14');
+    const url = new URL(database.url);
+    url.searchParams.set('options', '-c role=pawl_service');
+    const service = await PawlClient.connect({
+      databaseUrl: url.href,
+      temporalAddress: '127.0.0.1:1',
+    });
+    const names = { tool: sent.tool, id: newId(), reference: 'job_14' };
+    try {
+      const answer = await service.receiveCallback({ ...names, outcome: 'applied' });
+      expect(answer).toEqual({ kind: 'accepted', effect: sent.effect });
+    } finally {
+      await service.close();
+    }
+    await expect(
+      database.query('update pawl.callbacks set outcome = $2 where id = $1', [names.id, 'refused']),
+    ).rejects.toThrow(/append-only|may not|refuse/i);
   });
 
   it('texts that PostgreSQL cannot hold → stored all the same', async () => {

@@ -53,6 +53,7 @@ const effectOf = (more: Partial<EffectView> = {}): EffectView =>
     turn: 1,
     status: 'intended',
     sends: 0,
+    isPending: false,
     hasConflict: false,
     summary: 'pay A',
     code: null,

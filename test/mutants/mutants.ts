@@ -1,0 +1,265 @@
+// The safety mutants: each takes one protection away, and names the tests that must notice. Data only.
+
+export interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  /** Stands exactly once in the file. */
+  readonly find: string;
+  readonly put: string;
+  /** Test files, the quickest that notices first. */
+  readonly tests: readonly string[];
+}
+
+const FOLD = 'test/unit/effect-fold.test.ts';
+const MOVE = 'test/unit/next-move.test.ts';
+const LEDGER = 'test/contract/postgres-effect-ledger.test.ts';
+const ENGINE = 'test/contract/effect-engine.test.ts';
+const TOOLS = 'test/contract/effect-engine-tools.test.ts';
+const MODES = 'test/contract/effect-engine-modes.test.ts';
+const LATE = 'test/contract/effect-engine-late.test.ts';
+const TRANSACTIONS = 'test/contract/transactional.test.ts';
+
+const RULES = 'domain/rules';
+const EFFECTS = 'activities/effects';
+const STORE = 'activities/ledger';
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'send before the permission is committed',
+    file: `${EFFECTS}/effect-fetch.ts`,
+    find: 'const stored = await ask(frozen);',
+    put: 'const stored = frozen; void ask(frozen).catch(() => undefined);',
+    tests: [ENGINE],
+  },
+  {
+    name: 'drop the fence: an older attempt may claim after a newer one',
+    file: `${RULES}/permit.ts`,
+    find: "if (view.claimOrder > claim.order) return 'a later attempt has claimed it';",
+    put: '',
+    tests: [LEDGER],
+  },
+  {
+    name: 'drop the lease: two attempts of one moment may both claim',
+    file: `${RULES}/permit.ts`,
+    find: "if (view.claimOrder === claim.order && isOthers && isLive) return 'another attempt is at work';",
+    put: '',
+    tests: [LEDGER],
+  },
+  {
+    name: 'a permit raises no fence',
+    file: `${RULES}/permit.ts`,
+    find: 'fence: held.fence + 1',
+    put: 'fence: held.fence',
+    tests: [LEDGER],
+  },
+  {
+    name: 'a pause is not asked at the send',
+    file: `${RULES}/permit.ts`,
+    find: "return control.paused ? 'paused' : undefined;",
+    put: 'return undefined;',
+    tests: [LEDGER],
+  },
+  {
+    name: 'a cancelled run still sends',
+    file: `${RULES}/permit.ts`,
+    find: "    return 'cancelled';\n",
+    put: '',
+    tests: [LEDGER],
+  },
+  {
+    name: 'the same intention with other arguments passes',
+    file: `${RULES}/permit.ts`,
+    find: ": { kind: 'other-arguments', by };",
+    put: ": { kind: 'free' };",
+    tests: [LEDGER],
+  },
+  {
+    name: 'an identity in doubt blocks nobody',
+    file: `${RULES}/permit.ts`,
+    find: "if (state.status !== 'applied') return { kind: 'blocked', by, status: state.status };",
+    put: "if (state.status !== 'applied') return { kind: 'free' };",
+    tests: [LEDGER],
+  },
+  {
+    name: 'an identity is not taken by the dispatch',
+    file: `${STORE}/postgres-effect-ledger.ts`,
+    find: 'claim.leaseMs, !ignoresIdentity]',
+    put: 'claim.leaseMs, false]',
+    tests: [LEDGER],
+  },
+  {
+    name: 'one call more than the limit',
+    file: `${STORE}/postgres-effect-ledger.ts`,
+    find: '(rows[0]?.used ?? 0) >= max',
+    put: '(rows[0]?.used ?? 0) > max',
+    tests: [LEDGER],
+  },
+  {
+    name: 'a later attempt sends its own bytes, not the stored ones',
+    file: `${EFFECTS}/effect-fetch.ts`,
+    find: 'init: thaw(stored, credentials)',
+    put: 'init: thaw(frozen, credentials)',
+    tests: [TOOLS, ENGINE],
+  },
+  {
+    name: 'the key comes from the attempt',
+    file: `${EFFECTS}/attempt-send.ts`,
+    find: 'idempotencyKey: record.wireKey,',
+    put: 'idempotencyKey: `${record.wireKey}-${claim.attempt}`,',
+    tests: [TOOLS, ENGINE],
+  },
+  {
+    name: 'resend past the horizon of the key',
+    file: `${RULES}/next-move.ts`,
+    find: 'return nowMs < view.firstSentAtMs + view.keyRetentionMs * RETENTION_SHARE;',
+    put: 'return true;',
+    tests: [MOVE],
+  },
+  {
+    name: 'resend what has neither key nor probe',
+    file: `${RULES}/next-move.ts`,
+    find: 'function afterDispatch(view: EffectView, nowMs: number): Move {',
+    put: "function afterDispatch(view: EffectView, nowMs: number): Move {\n  if (view.contract === 'once') return { kind: 'resend' };",
+    tests: [MOVE],
+  },
+  {
+    name: 'conclude from silence before the lease ends',
+    file: `${RULES}/next-move.ts`,
+    find: "if (nowMs < leaseUntilMs) return { kind: 'wait', untilMs: leaseUntilMs };",
+    put: '',
+    tests: [MOVE],
+  },
+  {
+    name: 'one absent is enough',
+    file: `${RULES}/next-move.ts`,
+    find: 'export const ABSENTS_NEEDED = 2;',
+    put: 'export const ABSENTS_NEEDED = 1;',
+    tests: [MOVE],
+  },
+  {
+    name: 'no settle window behind the lease',
+    file: `${RULES}/next-move.ts`,
+    find: "if (nowMs < settledAtMs) return { kind: 'wait', untilMs: settledAtMs };",
+    put: '',
+    tests: [MOVE],
+  },
+  {
+    name: 'send again what the receiver has accepted',
+    file: `${RULES}/next-move.ts`,
+    find: 'if (view.state.isPending) return whilePending(view, nowMs);',
+    put: '',
+    tests: [MOVE],
+  },
+  {
+    name: 'refuse a late fact: a doubt stays a doubt',
+    file: `${RULES}/effect.ts`,
+    find: "    case 'applied':\n      return {",
+    put: "    case 'applied':\n      if (state.status === 'in_doubt') return state;\n      return {",
+    tests: [FOLD],
+  },
+  {
+    name: 'a refusal takes back what was told as applied',
+    file: `${RULES}/effect.ts`,
+    find: "if (state.status === 'applied') return { ...state, conflict: !endsConflict(state, fact) };",
+    put: '',
+    tests: [FOLD],
+  },
+  {
+    name: 'a contradiction is not noticed',
+    file: `${RULES}/effect.ts`,
+    find: '(state.conflict || wasRefused(state))',
+    put: 'state.conflict',
+    tests: [FOLD],
+  },
+  {
+    name: 'an ambiguous answer is "not sent"',
+    file: `${EFFECTS}/attempt-send.ts`,
+    find: "return observed({ kind: 'ambiguous', reason }, fence, state.retryAfterMs);",
+    put: "return observed({ kind: 'not_sent', reason }, fence, state.retryAfterMs);",
+    tests: [MODES],
+  },
+  {
+    name: '409 in flight is a no',
+    file: 'domain/schemas/http-effect.ts',
+    find: 'const REFUSALS = [400, ',
+    put: 'const REFUSALS = [409, 400, ',
+    tests: ['test/unit/http-effect.test.ts'],
+  },
+  {
+    name: 'a server error is a no',
+    file: 'domain/schemas/http-effect.ts',
+    find: 'const REFUSALS = [400, ',
+    put: 'const REFUSALS = [500, 502, 503, 400, ',
+    tests: ['test/unit/http-effect.test.ts'],
+  },
+  {
+    name: 'an answer from the door settles the send before it',
+    file: `${EFFECTS}/attempt-send.ts`,
+    find: '!(state.isResend && ANSWERED_AT_THE_DOOR.has(state.status ?? 0))',
+    put: 'true',
+    tests: [LATE, MODES],
+  },
+  {
+    name: 'two writes in one effect',
+    file: `${EFFECTS}/effect-fetch.ts`,
+    find: 'if (writing) {',
+    put: 'if (writing && false) {',
+    tests: [TOOLS],
+  },
+  {
+    name: 'redirects are followed',
+    file: `${EFFECTS}/wire.ts`,
+    find: "redirect: 'error'",
+    put: "redirect: 'follow'",
+    tests: ['test/unit/wire.test.ts'],
+  },
+  {
+    name: 'a ledger that has lost time is trusted',
+    file: `${EFFECTS}/effect-engine.ts`,
+    find: 'if (!begin || begin.seq < job.seqSeen) {',
+    put: 'if (!begin) {',
+    tests: [ENGINE],
+  },
+  {
+    name: 'other arguments under the same step are not noticed',
+    file: `${EFFECTS}/effect-engine.ts`,
+    find: 'if (job.intent && begin.record.fingerprint !== job.intent.fingerprint) {',
+    put: 'if (job.intent && begin.record.fingerprint === "") {',
+    tests: [ENGINE, TOOLS],
+  },
+  {
+    name: 'delete the outcome on error: what the ledger could not take is lost',
+    file: `${EFFECTS}/effect-outcomes.ts`,
+    find: 'if (!entries.some(({ fact }) => isWorthCarrying(fact.kind)))',
+    put: 'if (entries.length > 0)',
+    tests: [ENGINE],
+  },
+  {
+    name: 'an approval fits whatever the arguments have become',
+    file: `${EFFECTS}/gate.ts`,
+    find: 'if (decision.fingerprint !== record.fingerprint) return null;',
+    put: '',
+    tests: ['test/unit/gate.test.ts'],
+  },
+  {
+    name: 'a refused transactional effect keeps its rows',
+    file: `${STORE}/tool-transaction.ts`,
+    find: "end.keepsRows ? 'release' : 'rollback to'",
+    put: "'release'",
+    tests: [TRANSACTIONS],
+  },
+  {
+    name: 'a lost answer to the commit is taken for a failure of the tool',
+    file: `${STORE}/database.ts`,
+    find: 'throw isConnectionError(error) ? new LedgerUnavailable(error) : error;',
+    put: 'throw error;',
+    tests: [TRANSACTIONS],
+  },
+  {
+    name: 'the reconciler puts in doubt what a live run is about to resend',
+    file: `${EFFECTS}/reconcile.ts`,
+    find: "return (await hasOwner(deps, record)) ? 'left' : doubt(deps, record, reason);",
+    put: 'return doubt(deps, record, reason);',
+    tests: ['test/contract/reconcile-sweeps.test.ts', 'test/workflow/reconciler.test.ts'],
+  },
+];
