@@ -35,8 +35,11 @@ export interface ControlAnswer {
 }
 
 export interface ResumeAnswer extends ControlAnswer {
-  /** What there was to resume; `nothing` when the run was neither paused nor stuck. */
-  readonly was: 'paused' | 'stuck' | 'not-started' | 'nothing';
+  /**
+   * What there was to resume. `not-started`: its workflow had never been started. `lost`: Temporal no longer knew its
+   * workflow; started again, it goes on from what the ledger holds. `nothing`: neither paused nor stuck.
+   */
+  readonly was: 'paused' | 'stuck' | 'not-started' | 'lost' | 'nothing';
 }
 
 export interface SteerAnswer extends ControlAnswer {
@@ -79,7 +82,7 @@ async function waitForQuiet(
   }
 }
 
-/** Takes a paused or stuck run up again; also starts one whose start was cut off. */
+/** Takes a paused or stuck run up again; also starts one whose start was cut off or whose workflow Temporal has lost. */
 export async function resumeRun(
   context: ClientContext,
   typed: string,
@@ -94,15 +97,17 @@ export async function resumeRun(
   );
   const wake = await context.temporal.wake(workflowId, { name: 'resumed', message: { v: 1, by } });
   const isMissing = wake.kind === 'not-delivered' && wake.reason === 'workflow-ended';
-  if (isMissing && isUnstarted(run)) {
+  if (isMissing) {
+    // One that Temporal still knows, because it was terminated, is refused as a duplicate.
     const stored = await readStoredRun(context, runKey);
     const isStarted = stored !== undefined && (await startWorkflow(context, stored));
-    if (isStarted) return { runKey, was: 'not-started', wake: { kind: 'delivered' } };
+    const was = isUnstarted(run) ? 'not-started' : 'lost';
+    if (isStarted) return { runKey, was, wake: { kind: 'delivered' } };
   }
   return { runKey, was: whatWas(run), wake };
 }
 
-/** No step has run yet: a workflow that is not there was never started. */
+/** No step has run yet. */
 function isUnstarted(run: RunView): boolean {
   return run.turn === 0 && (run.status === 'starting' || run.status === 'paused');
 }

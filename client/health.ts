@@ -1,9 +1,10 @@
 // `doctor`: checks everything that a run needs, and says for each what to do. Never prints a secret.
 import type { ClientContext } from './context.ts';
 import { listWorkers } from './agents.ts';
+import { checkHistories } from './check-histories.ts';
 import { listEffects } from './effect-views.ts';
 import { isPawlError } from './errors.ts';
-import { listRuns } from './run-views.ts';
+import { listStuckRuns } from './stuck-runs.ts';
 import type { TemporalHealth } from './temporal.ts';
 
 export interface HealthCheck {
@@ -37,7 +38,10 @@ export async function diagnose(
   env: Environment = process.env,
 ): Promise<HealthReport> {
   const [ledger, temporal] = await Promise.all([checkLedger(context), checkTemporal(context)]);
-  const checks = [checkNode(process.versions.node), ...ledger, ...temporal, checkProviderKeys(env)];
+  const isUp = [...ledger, ...temporal].every(({ status }) => status !== 'unknown');
+  const both = isUp ? await checkHistories(context) : unknownFrom('histories', 'a check above');
+  const node = checkNode(process.versions.node);
+  const checks = [node, ...ledger, ...temporal, both, checkProviderKeys(env)];
   return { status: worstOf(checks), checks };
 }
 
@@ -175,14 +179,14 @@ async function checkDoubts(context: ClientContext): Promise<HealthCheck> {
 }
 
 async function checkStuck(context: ClientContext): Promise<HealthCheck> {
-  const stuck = await listRuns(context, { status: 'stuck', limit: 100 }).catch(() => undefined);
+  const stuck = await listStuckRuns(context, { limit: 100 }).catch(() => undefined);
   if (!stuck) return unknownFrom('stuck', 'the schema');
   if (stuck.length === 0) return { name: 'stuck', status: 'pass', detail: 'no run is stuck' };
   const detail = `${stuck.length} stuck: ${stuck
     .slice(0, 3)
-    .map(({ runKey }) => runKey)
+    .map(({ runKey, type }) => `${runKey} (${type})`)
     .join(', ')}`;
-  const advice = '`pawl show RUN` prints the cause; after a fix, `pawl resume RUN`.';
+  const advice = '`pawl doubts` prints each cause and what to do.';
   return { name: 'stuck', status: 'warn', detail, advice };
 }
 

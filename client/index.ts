@@ -53,5 +53,6 @@ export type {
 } from './run-views.ts';
 export type { SettleAnswer, SettlementView, SettleOptions } from './settle-effect.ts';
 export type { StartedRun, StartOptions } from './start-run.ts';
+export type { StuckRunView } from './stuck-runs.ts';
 export type { Wake } from './temporal.ts';
 export type { FinishedRun, WatchOptions } from './watch-run.ts';

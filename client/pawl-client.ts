@@ -42,6 +42,7 @@ import {
 import { type ClientOptions, resolveSettings } from './settings.ts';
 import { settleEffect, type SettleAnswer, type SettleOptions } from './settle-effect.ts';
 import { type StartedRun, type StartOptions, startRun } from './start-run.ts';
+import { listStuckRuns, type StuckRunView } from './stuck-runs.ts';
 import { createTemporal } from './temporal.ts';
 import { awaitResult, type FinishedRun, type WatchOptions, watchRun } from './watch-run.ts';
 
@@ -196,8 +197,13 @@ export class PawlClient {
     return listEffects(this.#context, { isDoubt: true });
   }
 
+  /** Runs that are parked until a human has repaired something, each with its cause and what to do. */
+  stuckRuns(): Promise<StuckRunView[]> {
+    return listStuckRuns(this.#context);
+  }
+
   /**
-   * Settles a doubt or a conflict. Throws NotSettleableError, OutcomeConflictError, SettlementPendingError, UnknownIdError,
+   * Settles a doubt, a conflict, or what a receiver has accepted and not answered yet. Throws NotSettleableError, OutcomeConflictError, SettlementPendingError, UnknownIdError,
    * ArgumentInvalidError without evidence.
    */
   settle(effect: string, options: SettleOptions): Promise<SettleAnswer> {

@@ -87,8 +87,9 @@ async function findSaidAlready(
 const STATUS_AFTER = { applied: 'applied', not_applied: 'refused' } as const;
 
 function checkSettleable(effect: EffectView, { outcome, contradict = false }: SettleOptions): void {
-  const { status, hasConflict } = effect;
-  if (status === 'in_doubt' || hasConflict) return;
+  const { status, hasConflict, isPending } = effect;
+  // Whoever has asked the receiver need not wait until its time is up.
+  if (status === 'in_doubt' || isPending || hasConflict) return;
   const isDefinite = status === 'applied' || status === 'refused';
   if (!isDefinite || STATUS_AFTER[outcome] === status) {
     throw new NotSettleableError(effect.effect, status);

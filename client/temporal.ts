@@ -59,6 +59,8 @@ export interface Temporal {
   startRun(start: RunStart): Promise<boolean>;
   wake(workflowId: string, signal: WakeSignal): Promise<Wake>;
   cancel(workflowId: string): Promise<Wake>;
+  /** Run keys of the agent runs that are open on the queue, as far as Temporal's visibility knows by now. */
+  listOpenRuns(taskQueue: string, limit: number): Promise<string[]>;
   /** False when no such workflow is there, or its last execution is over. */
   isRunning(workflowId: string): Promise<boolean>;
   /** Starts the workflow, or finds the one that is under way, and waits for its end. */
@@ -102,6 +104,7 @@ export function createTemporal(address: string, namespace: string): Temporal {
       attempt(() => call(({ client }) => send(client, workflowId, signal))),
     cancel: (workflowId) =>
       attempt(() => call(({ client }) => client.workflow.getHandle(workflowId).cancel())),
+    listOpenRuns: (taskQueue, limit) => call(({ client }) => listOpen(client, taskQueue, limit)),
     isRunning: (workflowId) => call(({ client }) => isRunning(client, workflowId)),
     compensate: async (input, start) => compensate(await connect(), input, start),
     fetchHistory: (workflowId) => call(({ client }) => fetchHistory(client, workflowId, address)),
@@ -204,6 +207,19 @@ async function compensate(
 async function send(client: Client, workflowId: string, signal: WakeSignal): Promise<void> {
   const messages = await import('../workflows/messages.ts');
   await client.workflow.getHandle(workflowId).signal(messages[signal.name].name, signal.message);
+}
+
+async function listOpen(client: Client, taskQueue: string, limit: number): Promise<string[]> {
+  const { WorkflowType } = await import('../workflows/messages.ts');
+  const query =
+    `WorkflowType = '${WorkflowType.AgentRun}' AND ExecutionStatus = 'Running' ` +
+    `AND TaskQueue = '${taskQueue.replaceAll("'", "''")}'`;
+  const open: string[] = [];
+  for await (const { workflowId } of client.workflow.list({ query, pageSize: limit })) {
+    open.push(workflowId);
+    if (open.length >= limit) break;
+  }
+  return open;
 }
 
 async function fetchHistory(client: Client, workflowId: string, address: string): Promise<unknown> {

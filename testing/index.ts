@@ -5,6 +5,8 @@ export type { CrashHook } from '../activities/effects/crash-points.ts';
 export { crashAt } from './crash-at.ts';
 export { effectLedgerContract } from './ledger-contract.ts';
 export type { LedgerUnderTest } from './effect-ledger-fixture.ts';
+export { createMemoryEffectLedger } from './memory-effect-ledger.ts';
+export type { MemoryEffectLedger, MemoryLedgerOptions } from './memory-effect-ledger.ts';
 export { ReplayFailedError, replayHistories } from './replay-histories.ts';
 export type { ReplayFailure, ReplayOptions } from './replay-histories.ts';
 export { saveHistory } from './save-history.ts';

@@ -149,6 +149,7 @@ function modelInput(state: RunState): Parameters<PawlActivities['pawl.model']>[0
     runKey: state.runKey,
     agent: agent.name,
     agentHash: agent.hash,
+    seq: state.seq,
   };
 }
 

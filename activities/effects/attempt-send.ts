@@ -5,6 +5,7 @@ import type { Fact } from '../../domain/rules/effect.ts';
 import { hasOpenSend } from '../../domain/rules/next-move.ts';
 import type { Claim, EffectLedger, EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
 import type { Clock } from '../clock.ts';
+import type { IsGivenUp } from '../heartbeat.ts';
 import type { CrashHook } from './crash-points.ts';
 import { createEffectFetch, type WriteState } from './effect-fetch.ts';
 import { toJson } from './fingerprint.ts';
@@ -29,6 +30,7 @@ export interface SendJob {
   readonly record: EffectRecord;
   readonly claim: Claim;
   readonly ignoresIdentity: boolean;
+  readonly isGivenUp: IsGivenUp;
 }
 
 export type SendAnswer =
@@ -87,13 +89,23 @@ function keepLateAnswer(
   running: Promise<unknown>,
 ): void {
   if (state.kind !== 'granted') return;
-  const keep = async (output: unknown): Promise<void> => {
-    const fact = { kind: 'applied', source: 'response', output: toJson(output) } as const;
-    const entries = judgeOutput(tool, claim, [{ fact, fence: state.fence }]);
-    await ledger.append(record.tenant, record.id, entries);
+  const keep = async (ran: Ran): Promise<void> => {
+    const answer = afterGrant(state, ran, tool);
+    if (answer.kind !== 'observed' || !answer.entries.every(isDefinite)) return;
+    await ledger.append(record.tenant, record.id, judgeOutput(tool, claim, answer.entries));
   };
   // Nobody waits for this any more: what it cannot store stays in doubt.
-  running.then(keep).catch(() => undefined);
+  running
+    .then(
+      (output: unknown) => keep({ ok: true, output, isLeftBehind: false }),
+      (error: unknown) => keep({ ok: false, error, isLeftBehind: true }),
+    )
+    .catch(() => undefined);
+}
+
+/** A word of the receiver; a time-out of ours that comes late says nothing. */
+function isDefinite({ fact }: FactEntry): boolean {
+  return fact.kind === 'applied' || fact.kind === 'refused' || fact.kind === 'pending';
 }
 
 function answerOf(state: WriteState, ran: Ran | undefined, { tool, record }: SendJob): SendAnswer {

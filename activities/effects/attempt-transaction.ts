@@ -4,6 +4,7 @@ import type { ToolContext } from '../../domain/schemas/tool-context.ts';
 import type { AppendAnswer, EffectRecord, TransactionEnd } from '../ledger/effect-ledger.ts';
 import { ToolThrew } from '../ledger/tool-transaction.ts';
 import type { SendAnswer, SendDeps, SendJob } from './attempt-send.ts';
+import { AttemptGivenUp } from './effect-job.ts';
 import { toJson } from './fingerprint.ts';
 import { judgeOutput, parseArguments, settleWithin } from './tool-run.ts';
 
@@ -12,10 +13,11 @@ export type TransactionAnswer =
 
 /** Throws `LedgerUnavailable` when the answer to the commit was lost: the next look at the row says what happened. */
 export async function attemptTransaction(deps: SendDeps, job: SendJob): Promise<TransactionAnswer> {
-  const { tool, record, claim, ignoresIdentity } = job;
+  const { tool, record, claim, ignoresIdentity, isGivenUp } = job;
   const input = parseArguments(tool, record);
   if (input.kind === 'invalid') return { kind: 'unsent', error: input.error };
   await deps.crash('before-dispatch', tool.name);
+  if (isGivenUp()) throw new AttemptGivenUp();
   try {
     const answer = await deps.ledger.transact(
       {

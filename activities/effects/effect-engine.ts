@@ -14,7 +14,7 @@ import { PolicyUnavailableError } from '../policy/policy.ts';
 import { systemClock } from '../clock.ts';
 import { attemptSend, type SendAnswer } from './attempt-send.ts';
 import { attemptTransaction, type TransactionAnswer } from './attempt-transaction.ts';
-import type { EffectJob, EngineDeps } from './effect-job.ts';
+import { AttemptGivenUp, type EffectJob, type EngineDeps } from './effect-job.ts';
 import { append, appendOrCarry, recorded, recordedOutcome } from './effect-outcomes.ts';
 import { LOOK_PAUSE_MS, retryLater, waitUntil } from './effect-waits.ts';
 import { passGate } from './gate.ts';
@@ -40,6 +40,9 @@ export function createEffectEngine(options: EngineOptions): EffectEngine {
       } catch (error) {
         if (error instanceof LedgerUnavailable) {
           throw retryLater(deps, job, FailureType.LedgerUnavailable, error.message);
+        }
+        if (error instanceof AttemptGivenUp) {
+          throw retryLater(deps, job, FailureType.EffectNotSent, error.message);
         }
         // No verdict, no effect: the policy is asked again at the next attempt.
         if (error instanceof PolicyUnavailableError) {
@@ -151,11 +154,14 @@ async function send(
     return { kind: 'paused' };
   }
   if (begin.decision !== null) await deps.crash('after-decision', job.tool.name);
-  const { tool, claim } = job;
+  const { tool, claim, isGivenUp = never } = job;
   const attempt = tool.contract === 'transactional' ? attemptTransaction : attemptSend;
-  const answer = await attempt(deps, { tool, record: begin.record, claim, ignoresIdentity });
+  const { record } = begin;
+  const answer = await attempt(deps, { tool, record, claim, ignoresIdentity, isGivenUp });
   return readAnswer(deps, job, begin, answer);
 }
+
+const never = (): boolean => false;
 
 async function readAnswer(
   deps: EngineDeps,
@@ -174,7 +180,9 @@ async function readAnswer(
   await deps.crash('after-settle', job.tool.name);
   const { status } = settled.record.state;
   const isOver = status !== 'dispatched' && status !== 'intended';
-  if (isOver || settled.record.state.isPending) return recorded(settled);
+  // A callback may have come before the answer that it belongs to.
+  if (settled.record.state.isPending) return recorded(await lookAgain(deps, job));
+  if (isOver) return recorded(settled);
   // The outcome is open: `once` concludes at the next look, everything else after a pause of its own.
   if (settled.record.contract === 'once' && status === 'dispatched') return undefined;
   const [entry] = answer.entries;
@@ -219,7 +227,7 @@ async function unsent(
   record: EffectRecord,
   error: unknown,
 ): Promise<EffectOutcome | undefined> {
-  if (error instanceof LedgerUnavailable) throw error;
+  if (error instanceof LedgerUnavailable || error instanceof AttemptGivenUp) throw error;
   const message = messageOf(error);
   const isHopeless = error instanceof Error && error.name === 'ZodError';
   if (!isHopeless && job.claim.attempt < job.tool.sendsMax) {

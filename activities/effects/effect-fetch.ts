@@ -8,7 +8,9 @@ import type {
   FrozenRequest,
 } from '../ledger/effect-ledger.ts';
 import type { Clock } from '../clock.ts';
+import type { IsGivenUp } from '../heartbeat.ts';
 import type { CrashHook } from './crash-points.ts';
+import { AttemptGivenUp } from './effect-job.ts';
 import { freeze, thaw } from './frozen-request.ts';
 import { joinSignals } from '../join-signals.ts';
 import { whyNeverConnected } from './wire.ts';
@@ -40,6 +42,7 @@ export interface EffectFetchOptions {
   readonly ignoresIdentity: boolean;
   readonly crash: CrashHook;
   readonly clock: Clock;
+  readonly isGivenUp: IsGivenUp;
   /** Aborts what is on the wire when the claim's lease ends. */
   readonly signal: AbortSignal;
 }
@@ -71,10 +74,12 @@ export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
   let hasSecondWrite = false;
 
   async function ask(request: FrozenRequest | null): Promise<FrozenRequest | null> {
-    const { record, claim, crash, clock } = options;
+    const { ledger, record, claim, crash, clock, isGivenUp } = options;
     await crash('before-dispatch', record.tool);
+    // No fence stops an attempt whose workflow was terminated: no later one will ever claim.
+    if (isGivenUp()) fail(new AttemptGivenUp());
     const askedAtMs = clock.nowMs();
-    const answer = await dispatchOrFail(toDispatch(options, request));
+    const answer = await ledger.dispatch(toDispatch(options, request)).catch(fail);
     if (answer.kind !== 'granted') {
       state = { kind: 'denied', answer };
       throw new SendDenied(answer.kind);
@@ -89,12 +94,10 @@ export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
     return answer.request;
   }
 
-  const dispatchOrFail = (request: DispatchRequest): Promise<DispatchAnswer> =>
-    options.ledger.dispatch(request).catch((error: unknown) => {
-      state = { kind: 'failed', error };
-      throw error;
-    });
-
+  function fail(error: unknown): never {
+    state = { kind: 'failed', error };
+    throw error;
+  }
   function write(request: Request, signal: CallerSignal): Promise<Response> {
     if (writing) {
       hasSecondWrite = true;

@@ -2,6 +2,7 @@
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { Clock } from '../clock.ts';
 import type { Claim, EffectIntent, EffectLedger } from '../ledger/effect-ledger.ts';
+import type { IsGivenUp } from '../heartbeat.ts';
 import type { CrashHook } from './crash-points.ts';
 import type { Authority } from './gate.ts';
 
@@ -25,4 +26,14 @@ export interface EffectJob {
   /** The highest ledger sequence that the workflow has seen. */
   readonly seqSeen: number;
   readonly authority?: Authority;
+  /** Asked right before the permit. @default never */
+  readonly isGivenUp?: IsGivenUp;
+}
+
+/** Before its permit Temporal gave the attempt up: its place is another one's, or nobody's when the workflow is gone. */
+export class AttemptGivenUp extends Error {
+  constructor() {
+    super('Temporal has given this attempt up before it was permitted to send: nothing was sent');
+    this.name = 'AttemptGivenUp';
+  }
 }

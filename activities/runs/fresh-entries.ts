@@ -1,6 +1,7 @@
 // What the model is to be told next: everything that has happened since its last answer.
 import type { ModelStepResult } from '../../domain/rules/run.ts';
 import type { TranscriptEntry } from '../transcripts/transcript.ts';
+import { requireCurrentLedger } from '../ledger/rolled-back.ts';
 import type { ModelStepInput } from './model-step-input.ts';
 import { toolResults } from './previous-calls.ts';
 import type { RunDeps } from './run-deps.ts';
@@ -13,9 +14,12 @@ export interface FreshEntries {
 
 /** Reads them; calls that were never sent are withdrawn on the way, so that none is sent behind the model's back. */
 export async function newEntries(deps: RunDeps, input: ModelStepInput): Promise<FreshEntries> {
-  const { tenant, turn, generation } = input.address;
+  const { tenant, rootKey, turn, generation } = input.address;
+  const { runKey, seq } = input;
   return deps.database.transaction(
     async (tx) => {
+      // Before anything is withdrawn: on an older ledger what was sent looks as if it had never been.
+      await requireCurrentLedger(tx, { tenant, runKey, rootKey, turns: turn - 1, seq });
       const results = await toolResults(tx, {
         tenant,
         runKey: input.runKey,

@@ -9,4 +9,6 @@ export interface ModelStepInput {
   readonly agent: string;
   /** Hash of the pinned description. */
   readonly agentHash: string;
+  /** The highest ledger sequence that the run has seen; absent in activities of older builds. */
+  readonly seq?: number;
 }

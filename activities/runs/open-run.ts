@@ -26,10 +26,11 @@ export async function openRun(deps: RunDeps, input: OpenInput): Promise<OpenResu
   const registered = deps.registry.agents.get(input.agent);
   if (!registered) throw unknownAgent(deps, input.agent);
   const [run] = await deps.database.query<StoredRun>(
-    'select input, forked_from from pawl.runs where tenant = $1 and run_key = $2',
+    'select agent, input, forked_from from pawl.runs where tenant = $1 and run_key = $2',
     [tenant, runKey],
   );
-  if (!run) {
+  // A row that only shows a lost run has another agent's name.
+  if (run?.agent !== input.agent) {
     throw ApplicationFailure.nonRetryable(
       `The ledger has no run ${runKey}: start runs with PawlClient or \`pawl run\``,
       FailureType.LedgerRolledBack,
@@ -50,6 +51,7 @@ export async function openRun(deps: RunDeps, input: OpenInput): Promise<OpenResu
 }
 
 interface StoredRun {
+  agent: string;
   input: Json;
   forked_from: ForkOrigin | null;
 }

@@ -10,8 +10,9 @@ import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import { claimOf } from '../effects/claim.ts';
 import { messageOf, outputProblem } from '../effects/tool-run.ts';
+import { rolledBack } from '../ledger/rolled-back.ts';
 import { toStorable } from '../ledger/storable.ts';
-import { withHeartbeat } from '../heartbeat.ts';
+import { type IsGivenUp, withHeartbeat } from '../heartbeat.ts';
 import { createAuthority } from './authority.ts';
 import { callRead, retryRead } from './call-read.ts';
 import type { StoredResult } from './previous-calls.ts';
@@ -25,13 +26,17 @@ export type CallResults = Readonly<Record<string, CallResult>>;
 /** Runs the calls; throws an `ApplicationFailure` when the same activity must try again later. */
 export async function runCalls(deps: RunDeps, input: CallsInput): Promise<CallResults> {
   const context = Context.current();
-  return withHeartbeat(context, async () => {
+  return withHeartbeat(context, async (isGivenUp) => {
     const results: Record<string, CallResult> = {};
     const rows = await readCalls(deps, input);
+    // The workflow would ask for the missing ones again at once, and for ever.
+    if (rows.length < input.calls.length) {
+      throw rolledBack(`the ledger does not hold the calls of turn ${input.address.turn}`);
+    }
     const reads = rows.filter((row) => row.effect_id === null);
     Object.assign(results, await runReads(deps, input, reads, context));
     for (const row of rows.filter((row) => row.effect_id !== null)) {
-      results[row.call] = await runEffect(deps, input, row, context);
+      results[row.call] = await runEffect(deps, input, row, context, isGivenUp);
     }
     return results;
   });
@@ -60,6 +65,7 @@ async function runEffect(
   input: CallsInput,
   row: CallRow,
   context: Context,
+  isGivenUp: IsGivenUp,
 ): Promise<CallResult> {
   const tool = requireTool(deps, row.tool);
   const { address, runKey } = input;
@@ -70,6 +76,7 @@ async function runEffect(
     rootKey: address.rootKey,
     claim: claimOf(context.info, tool),
     seqSeen: input.seq,
+    isGivenUp,
     authority: await createAuthority(deps, { tool, tenant: address.tenant, runKey }),
   });
   await deps.crash('before-return', tool.name);

@@ -77,7 +77,7 @@ export async function runCompensation(
 ): Promise<EffectOutcome> {
   const context = Context.current();
   const tool = requireTool(deps, name);
-  return withHeartbeat(context, async () => {
+  return withHeartbeat(context, async (isGivenUp) => {
     const begin = await deps.ledger.begin(input.tenant, input.effect, input.rootKey);
     const original = begin?.record;
     const seq = begin?.seq ?? 0;
@@ -99,6 +99,7 @@ export async function runCompensation(
       intent,
       claim: claimOf(context.info, tool),
       seqSeen: input.seq,
+      isGivenUp,
     });
     await deps.crash('before-return', tool.name);
     return outcome;

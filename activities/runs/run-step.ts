@@ -8,7 +8,7 @@ import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { claimOf } from '../effects/claim.ts';
 import { toJson } from '../effects/fingerprint.ts';
 import { messageOf, outputProblem } from '../effects/tool-run.ts';
-import { withHeartbeat } from '../heartbeat.ts';
+import { type IsGivenUp, withHeartbeat } from '../heartbeat.ts';
 import { effectId } from '../../domain/rules/ids.ts';
 import { callRead, retryRead } from './call-read.ts';
 import { summarise, toIntent } from './propose-call.ts';
@@ -26,10 +26,10 @@ export async function runStep(
   const context = Context.current();
   const tool = requireTool(deps, name);
   const input = parseInput(tool, step);
-  return withHeartbeat(context, () =>
+  return withHeartbeat(context, (isGivenUp) =>
     tool.contract === 'read'
       ? readStep(deps, tool, step, input, context)
-      : effectStep(deps, tool, step, input, context),
+      : effectStep(deps, tool, step, input, context, isGivenUp),
   );
 }
 
@@ -39,6 +39,7 @@ async function effectStep(
   { address, runKey, seq }: StepInput,
   input: unknown,
   context: Context,
+  isGivenUp: IsGivenUp,
 ): Promise<EffectOutcome> {
   const json = toJson(input);
   const amount = tool.declaration.amount?.(input) ?? null;
@@ -53,6 +54,7 @@ async function effectStep(
     intent,
     claim: claimOf(context.info, tool),
     seqSeen: seq,
+    isGivenUp,
   });
   await deps.crash('before-return', tool.name);
   return outcome;

@@ -2,6 +2,7 @@
 import type { ModelStepResult } from '../../domain/rules/run.ts';
 import { insertIntents } from '../ledger/postgres-effect-ledger.ts';
 import type { Transaction } from '../ledger/database.ts';
+import { requireCurrentLedger } from '../ledger/rolled-back.ts';
 import { toStorable } from '../ledger/storable.ts';
 import { appendTranscript } from '../transcripts/transcript.ts';
 import type { RegisteredAgent } from './agent-registry.ts';
@@ -24,14 +25,16 @@ export interface ModelStepRows {
 
 /** Stores the step and returns what is stored: of two attempts at the same step the first one counts. */
 export function storeModelStep(deps: RunDeps, rows: ModelStepRows): Promise<ModelStepResult> {
-  const { tenant, turn, generation } = rows.input.address;
-  const { runKey } = rows.input;
+  const { tenant, rootKey, turn, generation } = rows.input.address;
+  const { runKey, seq } = rows.input;
   return deps.database.transaction(async (tx) => {
     // The run's row is the lock of its transcript.
     await tx.query('select 1 from pawl.runs where tenant = $1 and run_key = $2 for update', [
       tenant,
       runKey,
     ]);
+    // The model takes its time: a ledger may have been restored meanwhile.
+    await requireCurrentLedger(tx, { tenant, runKey, rootKey, turns: turn - 1, seq });
     const { rowCount } = await insertStep(tx, rows);
     if (!rowCount) {
       const { rows: found } = await tx.query<{ result: ModelStepResult }>(

@@ -19,21 +19,23 @@ const words = (text: string): string[] => text.trim().split(/\s+/);
 const pins: Record<string, Names> = {
   '.': {
     values: words(`
-      AmbiguousAnswer Contract EffectStatus FailureType RefusedError absent defineAgent
-      defineTool found httpEffect isRefusal modelConfigSchema refused unclear
+      AmbiguousAnswer Contract EffectStatus FailureType PendingError RefusedError absent
+      defineAgent defineTool found httpEffect isPending isRefusal modelConfigSchema pending
+      refused unclear
     `),
     types: words(`
-      Agent AgentOptions Amount AnyTool Duration EffectDeclaration HttpEffectOptions
-      HttpRequest Json ModelConfig ProbeContext ProbeResult RunResult Tool ToolContext
+      Agent AgentOptions Amount AnyTool Compensate Duration EffectDeclaration
+      HttpEffectOptions HttpRequest Json LedgerTransaction ModelConfig ProbeContext ProbeResult RunResult Tool ToolContext
       ToolInput ToolOptions ToolOutput
     `),
   },
   './workflows': {
     values: words(`
-      agentRun effect pawlReconciler
+      agentRun compensate effect pawlCompensate pawlReconciler
     `),
     types: words(`
-      AgentRunResult EffectCall EffectOptions StepAddress
+      AgentRunResult CompensateOptions CompensatedEffect CompensationReport EffectCall
+      EffectOptions StepAddress
     `),
   },
   './workers': {
@@ -48,38 +50,40 @@ const pins: Record<string, Names> = {
   './client': {
     values: words(`
       AgentInputInvalidError AgentUnknownError AlreadyDecidedError AmbiguousIdError
-      ApprovalChangedError ApprovalExpiredError ApprovalObsoleteError ArgumentInvalidError
+      ApprovalChangedError ApprovalExpiredError ApprovalObsoleteError ArgumentInvalidError CallbackConflictError
       DatabaseDeniedError DatabaseNotMigratedError DatabaseUnreachableError ExitCode
       HistoryMissingError IdInvalidError NamespaceUnknownError NotConfiguredError
-      NotSettleableError PawlClient PawlError RunFinishedError RunNotStartedError RunStatus
+      NotSettleableError OutcomeConflictError PawlClient PawlError RunFinishedError RunNotStartedError RunStatus
       SelfApprovalError SettlementPendingError StartKeyTakenError TemporalUnreachableError
-      UnknownIdError isPawlError
+      UnknownIdError createCallbackHandler isPawlError toRequestListener
     `),
     types: words(`
-      AgentDescription AgentView ApprovalView CallView ClientOptions ControlAnswer
-      ControlOptions DecidedApproval DecisionOptions DecisionView EffectExplanation
+      AgentDescription AgentView ApprovalView CallView CallbackAnswer CallbackHandler CallbackHandlerOptions
+      CallbackMessage CallbackReading CallbackReceiver CallbackReport CallbackView ClientOptions
+      ComparedEffect ControlAnswer ControlOptions DecidedApproval DecisionOptions DecisionView EffectExplanation
       EffectSibling EffectView FactView FinishedRun HealthCheck HealthReport IdKind
-      ListOptions MessageView PauseAnswer PauseOptions RequestView ResumeAnswer RunDetails
+      ListOptions MessageView PauseAnswer PauseOptions ReconcileFinding ReconcileOptions
+      ReconcileReport RequestView ResumeAnswer RunDetails
       RunEvent RunView SettleAnswer SettleOptions SettlementView ShowOptions StartOptions
-      StartedRun SteerAnswer ToolDescription TranscriptEntry TurnView Wake WatchOptions
+      StartedRun StatementLine SteerAnswer StuckRunView ToolDescription TranscriptEntry TurnView Wake WatchOptions
     `),
   },
   './testing': {
     values: words(`
-      CrashPoint ReplayFailedError connectReceiver crashAt cut effectLedgerContract failWith findTestServers hang
+      CrashPoint ReplayFailedError connectReceiver crashAt createWebhookSecret cut effectLedgerContract failWith findTestServers hang
       isFault lastUserText modeKinds readReceipts replayHistories reset saveHistory
       scriptedModel scriptedReplies spawnReceiver startBank startMailbox startModelProvider
       stopTestServers toolResults until withTestRun
     `),
     types: words(`
-      AcceptanceLine Answer Bank BankOptions CrashHook CutEnd EffectLine EffectRecord History
+      AcceptanceLine AnnounceOptions Answer Bank BankOptions CrashHook CutEnd EffectLine EffectRecord History
       Json LedgerUnderTest Mailbox MailboxOptions ModeKind ModeMatch ModeOptions ModeRule ModelAnswer
       ModelFault ModelProvider ModelProviderOptions ModelReply ModelRequest ModelScript
       ModelUsage Modes NeutralMessage NeutralPart NeutralRequest NeutralTool ReceiptFilter
       ReceiptLine ReceiptsLogContents ReceiptsLogLine Receiver ReceiverClient ReceiverOptions
       ReceiverProcess ReceiverProcessOptions Receivers ReplayFailure ReplayOptions
       RequestFilter RequestLine SaveHistoryOptions ScriptedReplies StartedTestRun StatusFault
-      StopReason TestRun TestRunOptions TestServers Transfer UntilOptions
+      StopReason TestRun TestRunOptions TestServers Transfer UntilOptions WebhookDelivery WebhookTarget
     `),
   },
 };

@@ -90,7 +90,9 @@ describe('docs/decisions/', () => {
   const decisions = house.filter(({ path: file }) => /^docs\/decisions\/\d/.test(file));
 
   it('each → numbered without a gap, with status, problem, decision and alternatives', () => {
-    const numbers = decisions.map(({ path: file }) => Number(/\d{4}/.exec(file)?.[0])).sort();
+    const numbers = decisions
+      .map(({ path: file }) => Number(/\d{4}/.exec(file)?.[0]))
+      .sort((a, b) => a - b);
     expect(numbers).toEqual(numbers.map((_, index) => index + 1));
     for (const { text } of decisions) {
       const sections = [...text.matchAll(/^## (.*)$/gm)].map(([, title]) => title);

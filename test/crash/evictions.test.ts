@@ -74,32 +74,33 @@ describe('the worker is killed', () => {
 describe('the worker is told to stop', () => {
   const stopped = lane.plan(async () => {
     const label = 'told-to-stop';
-    const codes: (number | null)[] = [];
+    const exits: unknown[] = [];
     // The signal meets a payment that is on the wire.
-    for (let at = 1; at <= PAYMENTS; at += 1) {
-      world.bank.setMode(`${label}-${at}`, 'slow', { delayMs: 300, times: 1 });
+    for (const k of KILLED_AFTER) {
+      world.bank.setMode(`${label}-${k}`, 'slow', { delayMs: 1_000, times: 1 });
     }
     let worker = await world.startWorker({ taskQueue: label });
     const { runKey } = await world.startRun(label, 'payer', { label, payments: PAYMENTS });
-    for (let paid = 1; paid < PAYMENTS; paid = paidOf(label) + 1) {
-      await eventually(`payment ${paid}`, () => paidOf(label) >= paid);
+    for (const k of KILLED_AFTER) {
+      await eventually(`payment ${k}`, () => paidOf(label) >= k);
       await worker.stop();
-      codes.push((await worker.gone).code);
-      if (paidOf(label) >= PAYMENTS) break;
-      worker = await world.startWorker({ taskQueue: label });
+      const { code } = await worker.gone;
+      const { effects } = await world.pawl.show(runKey);
+      const applied = effects.filter(({ status }) => status === 'applied').length;
+      exits.push({ code, applied, asked: modelRequestsOf(world.provider, label).length });
+      if (k < PAYMENTS - 1) worker = await world.startWorker({ taskQueue: label });
     }
     world.handOver(label);
     const { result } = await world.pawl.result(runKey);
     const modelRequests = modelRequestsOf(world.provider, label);
-    return { codes, kind: result?.kind, receipts: receiptsOf(label), modelRequests };
+    return { exits, kind: result?.kind, receipts: receiptsOf(label), modelRequests };
   });
   guarantee(
-    ['S3-34', 'law-13-shutdown'],
-    'with SIGTERM in one payment after the other → ends with 0 each time; each payment once, each model step asked for once',
+    ['F-31', 'S3-34', 'S3-35', 'law-13-shutdown'],
+    'with SIGTERM in payment k of 12, for each k → finishes and records it, takes nothing new, ends with 0; the next one goes on at k + 1',
     async () => {
-      const { codes, kind, receipts, modelRequests } = await stopped;
-      expect(codes.length).toBeGreaterThanOrEqual(4);
-      expect(codes).toEqual(each(0, codes.length));
+      const { exits, kind, receipts, modelRequests } = await stopped;
+      expect(exits).toEqual(KILLED_AFTER.map((k) => ({ code: 0, applied: k, asked: k })));
       expect(kind).toBe('completed');
       expect(receipts).toEqual(each(1, PAYMENTS));
       expect(modelRequests).toEqual(each(1, PAYMENTS + 1));

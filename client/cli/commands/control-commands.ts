@@ -93,6 +93,7 @@ const RESUMED: Readonly<Record<ResumeAnswer['was'], string>> = {
   paused: 'it was paused',
   stuck: 'it was stuck',
   'not-started': 'its workflow had never been started',
+  lost: 'Temporal no longer knew it; it was started again and goes on from what the ledger holds',
   nothing: 'it was neither paused nor stuck, so nothing changes',
 };
 

@@ -4,6 +4,7 @@ import { EffectStatus } from '../../../domain/rules/effect.ts';
 import type { Call, ToAction } from '../call.ts';
 import { addExamples } from '../examples.ts';
 import { formatDoubts, formatEffects, formatSettled } from '../format/effect-format.ts';
+import { formatStuckRuns } from '../format/stuck-format.ts';
 import { formatWake } from '../format/wake-format.ts';
 import { formatExplanation } from '../format/why-format.ts';
 import { readJsonArgument } from '../input-argument.ts';
@@ -54,22 +55,32 @@ async function effects(call: Call<EffectsOptions>): Promise<void> {
 function addDoubts(program: Command, toAction: ToAction): void {
   const command = program
     .command('doubts')
-    .summary('effects that nobody knows the outcome of')
+    .summary('what waits for a human: effects of unknown outcome, stuck runs')
     .description(
-      'Lists the effects that were sent and have no definite outcome, or contradicting ones, each with what to do.\n' +
-        'A doubt is never resent and never guessed: you ask the receiver, and settle it with the evidence.',
+      'Lists the effects that were sent and have no definite outcome, or contradicting ones, and the runs that are stuck,\n' +
+        'each with what to do. A doubt is never resent and never guessed: you ask the receiver, and settle it with the\n' +
+        'evidence. With --json: one list, of `kind` `effect` or `run`.',
     )
     .action(toAction(doubts));
   addExamples(command, [
     ['pawl doubts', 'what to look at'],
     ['pawl doubts --json | jq length', 'how many'],
+    [`pawl doubts --json | jq '.[] | select(.kind == "run")'`, 'only the stuck runs'],
   ]);
 }
 
 async function doubts(call: Call): Promise<void> {
   const client = await call.connect();
-  const found = await call.progress('reading doubts', client.doubts());
-  call.print(found, () => formatDoubts(call.io, found, new Date()));
+  const reading = Promise.all([client.doubts(), client.stuckRuns()]);
+  const [found, stuck] = await call.progress('reading doubts', reading);
+  const all = [
+    ...found.map((effect) => ({ kind: 'effect', ...effect })),
+    ...stuck.map((run) => ({ kind: 'run', ...run })),
+  ];
+  call.print(all, () => {
+    const now = new Date();
+    return formatDoubts(call.io, found, now) + formatStuckRuns(call.io, stuck, now);
+  });
 }
 
 interface SettleCommandOptions {

@@ -78,8 +78,15 @@ export function formatDoubts(io: Terminal, doubts: readonly EffectView[], now: D
   const cards = doubts.map((doubt) => formatDoubt(io, doubt, now));
   const advice =
     'Ask the receiver (by its idempotency key) whether it happened, then settle with the evidence.\n' +
-    'A late answer of the receiver settles a doubt by itself.\n';
+    'A late answer of the receiver settles a doubt by itself.\n' +
+    'Where the workflow is gone, settling puts the truth on record and wakes nobody: what did not happen is started anew.\n';
   return `${cards.join('\n')}\n${io.paint('dim', advice)}`;
+}
+
+/** A worker that woke up late may have told that it never wrote. */
+function formatSends({ sends, sendsMax, contract }: EffectView): string {
+  const count = `${sends} of at most ${sendsMax} (${contract})`;
+  return sends === 0 ? `${count}: provably nothing has left since` : count;
 }
 
 function formatDoubt(io: Terminal, doubt: EffectView, now: Date): string {
@@ -92,7 +99,7 @@ function formatDoubt(io: Terminal, doubt: EffectView, now: Date): string {
     ['amount', formatMoney(doubt.amount)],
     ['arguments', formatJson(doubt.arguments, 400)],
     ['first sent', sent],
-    ['sends', `${doubt.sends} of at most ${doubt.sendsMax} (${doubt.contract})`],
+    ['sends', formatSends(doubt)],
     ['idempotency key', doubt.wireKey],
     ['run', doubt.runKey],
     ['story', `pawl why ${effect}`],

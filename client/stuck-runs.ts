@@ -1,0 +1,67 @@
+// Runs that cannot go on by themselves: parked with a cause, read for the inbox of a human.
+import type { Json } from '../domain/rules/json.ts';
+import type { ClientContext } from './context.ts';
+
+/** A run that is parked until a human has repaired something. */
+export interface StuckRunView {
+  readonly runKey: string;
+  /** `(lost)` when the ledger no longer knows how the run was started. */
+  readonly agent: string;
+  readonly workflowId: string;
+  readonly turn: number;
+  /** A failure type of docs/errors.md, such as `Ledger.RolledBack`. */
+  readonly type: string;
+  readonly message: string;
+  /** Null when the cause does not say. */
+  readonly stuckAt: Date | null;
+  /** What to do, in one or two sentences. */
+  readonly advice: string;
+}
+
+/** Runs that nothing but a human takes up again, the longest stuck first. @default limit 1000 */
+export async function listStuckRuns(
+  { database, tenant }: ClientContext,
+  { limit = 1_000 }: { readonly limit?: number } = {},
+): Promise<StuckRunView[]> {
+  const rows = await database.query<StuckRow>(
+    `select run_key as "runKey", agent, workflow_id as "workflowId", turn, stuck_cause as cause
+     from pawl.runs
+     where tenant = $1 and stuck_cause is not null and finished_at is null
+     order by stuck_cause->>'at', run_key limit $2`,
+    [tenant, limit],
+  );
+  return rows.map(toView);
+}
+
+type StuckRow = Pick<StuckRunView, 'runKey' | 'agent' | 'workflowId' | 'turn'> & { cause: Json };
+
+function toView({ cause, ...row }: StuckRow): StuckRunView {
+  const { type, message, at } = readCause(cause);
+  const stuckAt = at === undefined ? null : new Date(at);
+  return { ...row, type, message, stuckAt, advice: adviceFor(type, row.runKey) };
+}
+
+/** Rows of any age: a cause is what some worker once wrote. */
+function readCause(cause: Json): { type: string; message: string; at: string | undefined } {
+  const isObject = typeof cause === 'object' && cause !== null && !Array.isArray(cause);
+  const named: Readonly<Record<string, Json>> = isObject
+    ? (cause as Readonly<Record<string, Json>>)
+    : { message: cause };
+  const { type, message, at } = named;
+  return {
+    type: typeof type === 'string' ? type : 'Error',
+    message: typeof message === 'string' ? message : JSON.stringify(cause),
+    at: typeof at === 'string' && !Number.isNaN(Date.parse(at)) ? at : undefined,
+  };
+}
+
+/** Resuming is right after every repair but one: a ledger that lost time stays behind what was done. */
+function adviceFor(type: string, runKey: string): string {
+  if (type === 'Ledger.RolledBack') {
+    return (
+      'Nothing more is sent. Put the newer ledger back, then resume; if it is lost: compare the receivers’ records ' +
+      `with \`pawl effects --run ${runKey}\`, correct what is missing, \`pawl cancel ${runKey}\`, start a new run.`
+    );
+  }
+  return `docs/errors.md says what ${type} needs; after the repair: \`pawl resume ${runKey}\`.`;
+}

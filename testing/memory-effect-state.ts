@@ -1,0 +1,222 @@
+// The state of the in-memory ledger and the steps on it that never give way: judge, fold and store, by the shared rules.
+import { toJson, wireKey } from '../activities/effects/fingerprint.ts';
+import {
+  type AppendAnswer,
+  type ApprovalStanding,
+  type Control,
+  type DispatchAnswer,
+  type DispatchRequest,
+  type EffectIntent,
+  type EffectRecord,
+  type FactEntry,
+  type FrozenRequest,
+  type IdentityStanding,
+  toView,
+} from '../activities/ledger/effect-ledger.ts';
+import { toStorable } from '../activities/ledger/storable.ts';
+import { INTENDED } from '../domain/rules/effect.ts';
+import { observe } from '../domain/rules/observe.ts';
+import { grant, refuseClaim, standingTowards, stoppedBy } from '../domain/rules/permit.ts';
+import type { StoredFact } from './effect-ledger-fixture.ts';
+
+/** One effect with its facts. */
+export interface Entry {
+  readonly record: EffectRecord;
+  readonly facts: readonly StoredFact[];
+}
+
+/** An effect after further facts, not stored yet. */
+export interface Folded extends Entry {
+  readonly becameDefinite: boolean;
+}
+
+export interface MemoryState {
+  readonly clock: { nowMs(): number };
+  readonly entries: Map<string, Entry>;
+  readonly requests: Map<string, FrozenRequest>;
+  readonly controls: Map<string, Control>;
+  readonly approvals: Map<string, ApprovalStanding>;
+  readonly seqs: Map<string, number>;
+}
+
+export type Permission = Omit<DispatchRequest, 'request'>;
+export type Denial = Exclude<DispatchAnswer, { kind: 'granted' }>;
+
+export function createMemoryState(clock: { nowMs(): number }): MemoryState {
+  return {
+    clock,
+    entries: new Map(),
+    requests: new Map(),
+    controls: new Map(),
+    approvals: new Map(),
+    seqs: new Map(),
+  };
+}
+
+/** Everything is kept by tenant. */
+export function keyOf(tenant: string, name: string): string {
+  return `${tenant}\n${name}`;
+}
+
+export function recordsOf({ entries }: MemoryState): EffectRecord[] {
+  return [...entries.values()].map(({ record }) => record);
+}
+
+/** Throws for an effect that was never intended. */
+export function entryOf({ entries }: MemoryState, tenant: string, id: string): Entry {
+  const entry = entries.get(keyOf(tenant, id));
+  if (!entry) throw new Error(`The ledger does not know the effect ${id}`);
+  return entry;
+}
+
+const NO_CONTROL: Control = { paused: false, cancelled: false };
+
+export function controlOf(
+  { controls }: MemoryState,
+  { tenant, runKey }: Pick<EffectRecord, 'tenant' | 'runKey'>,
+): Control {
+  return controls.get(keyOf(tenant, runKey)) ?? NO_CONTROL;
+}
+
+function holderOf(
+  state: MemoryState,
+  { tenant, id, tool, identityHash }: EffectRecord,
+): EffectRecord | undefined {
+  if (identityHash === null) return undefined;
+  return recordsOf(state).find(
+    (other) =>
+      other.holdsIdentity &&
+      other.identityHash === identityHash &&
+      other.tool === tool &&
+      other.tenant === tenant &&
+      other.id !== id,
+  );
+}
+
+/** How the identity of an effect stands. */
+export function identityOf(state: MemoryState, record: EffectRecord): IdentityStanding {
+  if (record.identityHash === null || record.state.sends > 0) return { kind: 'free' };
+  return standingTowards(holderOf(state, record), record.fingerprint);
+}
+
+/** The effect after the entries; stores nothing. */
+export function fold(state: MemoryState, before: Entry, given: readonly FactEntry[]): Folded {
+  const fresh: FactEntry[] = [];
+  let { facts } = before;
+  for (const entry of toStorable(given)) {
+    if (isSaidAlready(facts, entry)) continue;
+    fresh.push(entry);
+    facts = [...facts, toStored(entry, facts.length + 1)];
+  }
+  const isFree = holderOf(state, before.record) === undefined;
+  const { after, leaseMs, becameDefinite } = observe(before.record, fresh, isFree);
+  const lease = leaseMs === undefined ? {} : { leaseUntilMs: state.clock.nowMs() + leaseMs };
+  return { record: { ...before.record, ...after, ...lease }, facts, becameDefinite };
+}
+
+/** Stores what `fold` made of an effect, with what hangs on it: the run's sequence, the identity of what it undoes. */
+export function keep(state: MemoryState, { record, facts, becameDefinite }: Folded): AppendAnswer {
+  store(state, { record, facts });
+  const root = keyOf(record.tenant, record.rootKey);
+  const seq = (state.seqs.get(root) ?? 0) + (becameDefinite ? 1 : 0);
+  state.seqs.set(root, seq);
+  const undone = record.compensates && state.entries.get(keyOf(record.tenant, record.compensates));
+  if (undone && becameDefinite && record.state.status === 'applied') {
+    store(state, { ...undone, record: { ...undone.record, holdsIdentity: false } });
+  }
+  return { record, seq };
+}
+
+function store({ entries }: MemoryState, entry: Entry): void {
+  entries.set(keyOf(entry.record.tenant, entry.record.id), entry);
+}
+
+/** The effect when it may be sent now; otherwise why not. */
+export function permit(state: MemoryState, request: Permission): EffectRecord | Denial {
+  const { tenant, id, claim, callsPerRunMax: max } = request;
+  const record = state.entries.get(keyOf(tenant, id))?.record;
+  if (!record) return { kind: 'not-permitted', reason: 'the ledger does not know this effect' };
+  const stop = stoppedBy(controlOf(state, record), record);
+  if (stop) return { kind: stop };
+  const reason = refuseClaim(toView(record), claim, state.clock.nowMs());
+  if (reason !== undefined) return { kind: 'not-permitted', reason };
+  if (!request.ignoresIdentity && record.state.sends === 0) {
+    const standing = identityOf(state, record);
+    if (standing.kind !== 'free') return { kind: 'identity', standing };
+  }
+  if (max === undefined || record.state.sends > 0) return record;
+  return callsOf(state, record) >= max ? { kind: 'limit', max } : record;
+}
+
+function callsOf(state: MemoryState, { tenant, runKey, tool }: EffectRecord): number {
+  return recordsOf(state).filter(
+    (other) =>
+      other.state.sends > 0 &&
+      other.tool === tool &&
+      other.runKey === runKey &&
+      other.tenant === tenant,
+  ).length;
+}
+
+/** The effect with fence, lease, identity and the fact of its permit; stores nothing. */
+export function claimed(
+  state: MemoryState,
+  record: EffectRecord,
+  { claim, ignoresIdentity }: Permission,
+): Folded {
+  const nowMs = state.clock.nowMs();
+  const held = grant(record, claim);
+  const takesIdentity = !ignoresIdentity && record.identityHash !== null;
+  const leased: EffectRecord = {
+    ...record,
+    ...held,
+    leaseUntilMs: nowMs + claim.leaseMs,
+    firstSentAtMs: record.state.sends === 0 ? nowMs : record.firstSentAtMs,
+    holdsIdentity: record.holdsIdentity || takesIdentity,
+  };
+  const { facts } = entryOf(state, record.tenant, record.id);
+  const { attempt, by } = claim;
+  const dispatched: FactEntry = {
+    fact: { kind: 'dispatched' },
+    attempt,
+    fence: held.fence,
+    details: { by },
+  };
+  return fold(state, { record: leased, facts }, [dispatched]);
+}
+
+/** An effect of which nothing is known but what is intended. */
+export function toEntry(intent: EffectIntent): Entry {
+  const record: EffectRecord = {
+    ...intent,
+    arguments: toJson(intent.arguments),
+    wireKey: wireKey(KEY_SECRET, intent.id),
+    state: INTENDED,
+    output: null,
+    outputProblem: null,
+    sameAs: null,
+    reference: null,
+    holdsIdentity: false,
+    fence: 0,
+    claimOrder: 0,
+    claimedBy: null,
+    leaseUntilMs: null,
+    firstSentAtMs: null,
+  };
+  return { record, facts: [] };
+}
+
+const KEY_SECRET = Buffer.from('an in-memory ledger has no secrets');
+
+function toStored({ fact, fence, details }: FactEntry, ordinal: number): StoredFact {
+  const { kind, ...rest } = fact;
+  const { source = 'engine', ...data } = rest as { source?: string } & StoredFact['data'];
+  const stored = toJson({ ...data, ...details }) as StoredFact['data'];
+  return { ordinal, kind, source, fence: fence ?? null, data: stored };
+}
+
+/** A permit is given back once: an append is repeated when the answer to its commit was lost. */
+function isSaidAlready(facts: readonly StoredFact[], { fact, fence }: FactEntry): boolean {
+  if (fact.kind !== 'not_sent' || fence === undefined) return false;
+  return facts.some((said) => said.kind === 'not_sent' && said.fence === fence);
+}
