@@ -28,7 +28,12 @@ export async function settleStep(
   timeoutMs: number,
   input: Exclude<ToolActivityInput, { kind: 'calls' }>,
 ): Promise<SettledStep> {
+  setHandler(settled, () => {
+    wakes += 1;
+  });
   for (let looks = 0; ; looks += 1) {
+    // A word that comes while the activity looks is newer than what it may have seen.
+    const before = wakes;
     const seq = seqSeenOf(input.runKey);
     const options = toolOptions(timeoutMs, name);
     const outcome = await runActivity<EffectOutcome>(`tool.${name}`, { ...input, seq }, options);
@@ -42,12 +47,12 @@ export async function settleStep(
         await writeBack(input, outcome);
         break;
       case 'pending':
-        await nextSettlement(PENDING_LOOK_MS * 2 ** looks);
+        await nextSettlement(before, PENDING_LOOK_MS * 2 ** looks);
         break;
       case 'in_doubt':
       case 'awaiting_approval':
       case 'paused':
-        await nextSettlement(DOUBT_LOOK_MS * 2 ** looks);
+        await nextSettlement(before, DOUBT_LOOK_MS * 2 ** looks);
     }
   }
 }
@@ -67,10 +72,6 @@ async function writeBack(
   );
 }
 
-async function nextSettlement(lookMs: number): Promise<void> {
-  const before = wakes;
-  setHandler(settled, () => {
-    wakes += 1;
-  });
+async function nextSettlement(before: number, lookMs: number): Promise<void> {
   await condition(() => wakes > before, Math.min(lookMs, LOOK_MAX_MS));
 }

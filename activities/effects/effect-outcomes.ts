@@ -25,10 +25,10 @@ export async function appendOrCarry(
   const givesUpAtMs = deps.clock.nowMs() + APPEND_PATIENCE_MS;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await append(deps, job, entries);
+      return await within(deps, givesUpAtMs, append(deps, job, entries));
     } catch (error) {
       if (!(error instanceof LedgerUnavailable)) throw error;
-      if (deps.clock.nowMs() > givesUpAtMs) {
+      if (deps.clock.nowMs() >= givesUpAtMs) {
         // Only an outcome can travel: what is open stays open, and the next attempt finds it so.
         if (!entries.some(({ fact }) => isWorthCarrying(fact.kind))) throw error;
         return { kind: 'unrecorded', ...toUnrecorded(job.id, entries) };
@@ -44,6 +44,17 @@ function toUnrecorded(effect: string, entries: readonly FactEntry[]): Unrecorded
   const { fence } = entries.find((entry) => entry.fence !== undefined) ?? {};
   const { outputProblem } = entries.find((entry) => entry.outputProblem !== undefined) ?? {};
   return { effect, facts: entries.map(({ fact }) => fact), fence, outputProblem };
+}
+
+/** A silent connection must not hold an outcome until the attempt's time is up; what it commits later is the same fact. */
+async function within<T>({ clock }: EngineDeps, untilMs: number, pending: Promise<T>): Promise<T> {
+  const late = clock.timeout(Math.max(0, Math.ceil(untilMs - clock.nowMs())));
+  return new Promise((resolve, reject) => {
+    const giveUp = (): void => reject(new LedgerUnavailable(late.reason));
+    if (late.aborted) giveUp();
+    else late.addEventListener('abort', giveUp, { once: true });
+    pending.then(resolve, reject);
+  });
 }
 
 /** Only an outcome can travel, or the word that it will come. */

@@ -48,6 +48,8 @@ export interface Database {
 
 // Counts the wait for a free connection, too.
 const CONNECT_TIMEOUT_MS = 30_000;
+// Longer than any statement of ours waits for a lock; a connection that went silent is given up then.
+const QUERY_TIMEOUT_MS = 10_000;
 
 /** Opens a pool; connections are made when first needed. */
 export function openDatabase({ url, connectionsMax = 10 }: DatabaseOptions): Database {
@@ -57,6 +59,7 @@ export function openDatabase({ url, connectionsMax = 10 }: DatabaseOptions): Dat
     types,
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
   });
   // Without a listener a restart of PostgreSQL ends the process.
   pool.on('error', () => undefined);
@@ -125,7 +128,7 @@ export function isConnectionError(error: unknown): boolean {
   const code = codeOf(error);
   if (/^(08|53|57P)/.test(code)) return true;
   if (/^E(CONN|PIPE|TIMEDOUT|HOST|NET|AI_)/.test(code) || code === 'ENOTFOUND') return true;
-  return /Connection terminated|Client has encountered a connection error|timeout exceeded when/.test(
+  return /Connection terminated|Client has encountered a connection error|timeout exceeded when|Query read timeout/.test(
     messageOf(error),
   );
 }

@@ -30,6 +30,12 @@ export async function foldNotices(tx: Transaction, record: EffectRecord): Promis
   return (await appendFacts(tx, record.tenant, record.id, entries)).record;
 }
 
+/** Whether somebody has written about the effect what no fact names yet. */
+export async function hasNotices(tx: Transaction, tenant: string, id: string): Promise<boolean> {
+  const { rowCount } = await tx.query(HAS_NOTICES, [tenant, id]);
+  return rowCount !== 0;
+}
+
 async function readWaiting(tx: Transaction, record: EffectRecord): Promise<readonly FactEntry[]> {
   // A human's word comes last: on a contradiction it is the one that ends it.
   return [...(await readCallbacks(tx, record)), ...(await readSettlements(tx, record))];
@@ -72,6 +78,26 @@ export function namesByReference({ tenant, id, tool, reference }: MeantBy): stri
       where other.tenant = ${tenant} and other.tool = ${tool} and other.id <> ${id}
         and other.receiver_reference = c.reference)`;
 }
+
+const MEANT_BY_ROW = {
+  tenant: 'e.tenant',
+  id: 'e.id',
+  tool: 'e.tool',
+  wireKey: 'e.wire_key',
+  reference: 'e.receiver_reference',
+};
+
+const HAS_NOTICES = `
+  select 1 from pawl.settlements s
+  where s.tenant = $1 and s.effect_id = $2 and not exists (
+    select 1 from pawl.effect_facts f
+    where f.tenant = s.tenant and f.effect_id = s.effect_id and f.data->>'settlement' = s.id)
+  union all
+  select 1 from pawl.effects e join pawl.callbacks c on ${namesByKey(MEANT_BY_ROW)} or ${namesByReference(MEANT_BY_ROW)}
+  where e.tenant = $1 and e.id = $2 and not exists (
+    select 1 from pawl.effect_facts f
+    where f.tenant = e.tenant and f.effect_id = e.id and f.data->>'callback' = c.id)
+  limit 1`;
 
 const MEANT = { tenant: '$1', id: '$2', tool: '$3', wireKey: '$4', reference: '$5' };
 

@@ -27,7 +27,7 @@ import {
 } from './effect-rows.ts';
 import { readApprovalStanding } from './approval-standing.ts';
 import { identityStanding } from './identity-standing.ts';
-import { foldNotices } from './notices.ts';
+import { foldNotices, hasNotices } from './notices.ts';
 import { createToolTransaction } from './tool-transaction.ts';
 
 export interface PostgresEffectLedgerOptions {
@@ -110,23 +110,36 @@ async function begin(
   id: string,
   rootKey: string,
 ): Promise<BeginAnswer | undefined> {
+  // Asked before the effect is read: what is folded in meanwhile is then seen, by state and sequence alike.
+  const isFolding = await hasNotices(tx, tenant, id);
   const found = await readEffect(tx, tenant, id);
   if (!found) return undefined;
-  const record = await foldNotices(tx, found);
+  const record = isFolding ? await foldNotices(tx, found) : found;
+  // The run is told of what was folded in, and of its sequence: losing that would look like a rolled-back ledger.
+  if (isFolding) await tx.query('set local synchronous_commit to default');
   const control = await readControl(tx, tenant, record.runKey, false);
-  const { rows } = await tx.query<{ seq: number; now: Date }>(
-    `select coalesce((select seq from pawl.run_seqs where tenant = $1 and root_key = $2), 0) as seq,
-            clock_timestamp() as now`,
-    [tenant, rootKey],
-  );
+  const { seq, nowMs } = await readStanding(tx, tenant, rootKey);
   return {
     record,
     control,
     identity: await identityStanding(tx, record),
     decision: await readApprovalStanding(tx, record),
-    seq: rows[0]?.seq ?? 0,
-    nowMs: rows[0]?.now.getTime() ?? 0,
+    seq,
+    nowMs,
   };
+}
+
+async function readStanding(
+  tx: Transaction,
+  tenant: string,
+  rootKey: string,
+): Promise<Pick<BeginAnswer, 'seq' | 'nowMs'>> {
+  const { rows } = await tx.query<{ seq: number; now: Date }>(
+    `select coalesce((select seq from pawl.run_seqs where tenant = $1 and root_key = $2), 0) as seq,
+            clock_timestamp() as now`,
+    [tenant, rootKey],
+  );
+  return { seq: rows[0]?.seq ?? 0, nowMs: rows[0]?.now.getTime() ?? 0 };
 }
 
 async function dispatch(tx: Transaction, request: DispatchRequest): Promise<DispatchAnswer> {

@@ -1,4 +1,5 @@
 // The ledger's open transaction as a transactional tool may use it: for statements only, and only while the tool runs.
+import type pg from 'pg';
 import { isConnectionError, type Transaction } from './database.ts';
 import type { LedgerTransaction } from '../../domain/schemas/tool-context.ts';
 import type { TransactionEnd } from './effect-ledger.ts';
@@ -27,7 +28,9 @@ export function createToolTransaction(tx: Transaction, timeMaxMs: number): ToolT
     async query<Row>(text: string, values: readonly unknown[] = []) {
       if (!isOpen) throw new Error('This transaction has ended: the tool is no longer waited for');
       try {
-        const { rows, rowCount } = await tx.query(text, [...values]);
+        // PostgreSQL ends it first; this is for a connection that went silent.
+        const query = { text, values: [...values], query_timeout: timeMaxMs + 1_000 };
+        const { rows, rowCount } = await tx.query(query as pg.QueryConfig);
         return { rows: rows as Row[], rowCount: rowCount ?? 0 };
       } catch (error) {
         if (isOfLedger(error)) broken = error;

@@ -2,6 +2,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { until } from '../../testing/until.ts';
 import { guarantee } from '../guarantee.ts';
+import { httpEffect } from '../../domain/schemas/http-effect.ts';
+import type { Payment } from './support-engine.ts';
 import { newCase, onceWith, transfer, useEngine } from './support-engine-suite.ts';
 
 const at = useEngine();
@@ -98,4 +100,28 @@ describe('a credential', () => {
     expect(new Set(credentials).size).toBe(2);
     expect(at.receiptsOf(reference)).toBe(1);
   });
+});
+
+describe('a no from the door, on a resend', () => {
+  guarantee(
+    'law-06-ambiguous',
+    'the first send was done and its answer lost; the second is turned away with 429 → applied, not refused',
+    async () => {
+      const pay = httpEffect({
+        request: ({ reference, cents }: Payment) => ({
+          url: `${at.bank.url}/transfers`,
+          body: { reference, payee: 'Acme', amountMinor: cents, currency: 'EUR' },
+        }),
+        response: (body) => ({ id: (body as { transferId: string }).transferId }),
+        refusals: [429],
+      });
+      const tool = at.keyed(pay);
+      const { reference, intent } = newCase(tool);
+      at.bank.addMode(reference, 'commit-then-reset', { times: 1 });
+      at.bank.addMode(reference, '429', { times: 1, retryAfterSeconds: 0 });
+      expect(await at.engine.perform(tool, intent)).toMatchObject({ kind: 'applied' });
+      expect(at.writesOf(reference)).toHaveLength(3);
+      expect(at.receiptsOf(reference)).toBe(1);
+    },
+  );
 });

@@ -197,7 +197,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${EFFECTS}/attempt-send.ts`,
     find: '!(state.isResend && ANSWERED_AT_THE_DOOR.has(state.status ?? 0))',
     put: 'true',
-    tests: [LATE, MODES],
+    tests: [LATE],
   },
   {
     name: 'two writes in one effect',
@@ -258,8 +258,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the reconciler puts in doubt what a live run is about to resend',
     file: `${EFFECTS}/reconcile.ts`,
-    find: "return (await hasOwner(deps, record)) ? 'left' : doubt(deps, record, reason);",
-    put: 'return doubt(deps, record, reason);',
-    tests: ['test/contract/reconcile-sweeps.test.ts', 'test/workflow/reconciler.test.ts'],
+    find: "return (await isOwned(record)) ? 'left' : concludeOrphan(deps, record, nowMs);",
+    put: 'return concludeOrphan(deps, record, nowMs);',
+    tests: ['test/contract/reconcile-sweeps.test.ts'],
   },
 ];
