@@ -5,6 +5,8 @@ export const guarantees = {
   // Effects, when processes die and answers are lost.
   'F-01':
     'The receiver commits, then the worker is killed before it records that: the next worker sends byte-equal key and body, and one effect exists.',
+  'F-02':
+    'The retry comes when the receiver has forgotten the key: nothing is sent again before the receiver was asked by the business reference; found is recorded, absent is sent, and a receiver that cannot be asked leaves a doubt.',
   'F-03':
     'A model asked again after a crash cannot change what is sent: the arguments are those that were stored; a receiver that reports another body under the key stops the effect and a human is asked.',
   'F-04':
@@ -16,6 +18,8 @@ export const guarantees = {
     'A worker that dies after tool call k of 12 costs nothing before it: the next one goes on at k + 1.',
   'S2-01':
     'A retry does not re-issue what was done: both attempts carry one key, the receiver holds one receipt, the workflow gets the first one.',
+  'S2-02':
+    'Clean in staging proves nothing: every contract meets time-outs before and after the commit, resets, 5xx, 409, 429, slow answers and the death of its worker at each of 17 points, in the normal test run.',
   'S2-07':
     'The bank succeeds and the worker dies before recording it: one receipt, two requests with byte-equal key and body, the result is the first receipt; a bank that refuses the repeat leaves no silent guess.',
   'F-34':
@@ -32,8 +36,7 @@ export const guarantees = {
     'A frozen worker that wakes up when another one has finished sends nothing and claims nothing; what it had seen is kept as a fact and changes no outcome: one effect, one row.',
   'F-18':
     'The host sleeps past the heartbeat time-out and wakes up: whichever line it slept on, what it does then is too late, and one effect exists.',
-  'F-32':
-    'A task that was taken and never acknowledged goes to two workers: one effect.',
+  'F-32': 'A task that was taken and never acknowledged goes to two workers: one effect.',
   'S3-37':
     'A lock with a TTL is not once: frozen longer than the TTL its holder pays a second time; effect() in its place pays once.',
   'S2-08':
@@ -75,6 +78,8 @@ export const guarantees = {
     'A receipt that the ledger does not know and an applied effect that the receiver does not know are both reported, and 10,000 clean effects raise no alarm.',
   'async-receivers':
     'A receiver that accepts first and answers later is asked once: a signed callback, a probe or the end of its time brings the outcome; early, repeated, forged, foreign and contradicting callbacks neither repeat nor hide an effect.',
+  'crash-matrix':
+    'Every contract, every point at which a worker can die, every way of a receiver, under seeded schedules: none duplicated, none lost, and in doubt exactly what was predicted.',
   'law-13-shutdown':
     'A worker that is told to stop lets its sends end first: no send is doubled by it.',
 
@@ -142,6 +147,7 @@ export type GuaranteeId = keyof typeof guarantees;
 
 /** These a test can prove without a server; each of the others needs at least one test that runs on real ones. */
 export const provenWithoutServers: readonly GuaranteeId[] = [
+  'crash-matrix',
   'S0-03',
   'S0-05',
   'S0-07',
