@@ -50,40 +50,47 @@ const pins: Record<string, Names> = {
   './client': {
     values: words(`
       AgentInputInvalidError AgentUnknownError AlreadyDecidedError AmbiguousIdError
-      ApprovalChangedError ApprovalExpiredError ApprovalObsoleteError ArgumentInvalidError CallbackConflictError
-      DatabaseDeniedError DatabaseNotMigratedError DatabaseUnreachableError ExitCode
+      ApprovalChangedError ApprovalExpiredError ApprovalObsoleteError
+      ArgumentInvalidError CallbackConflictError DatabaseDeniedError
+      DatabaseNotMigratedError DatabaseUnreachableError ExitCode ForkUndecidedError
       HistoryMissingError IdInvalidError NamespaceUnknownError NotConfiguredError
-      NotSettleableError OutcomeConflictError PawlClient PawlError RunFinishedError RunNotStartedError RunStatus
-      SelfApprovalError SettlementPendingError StartKeyTakenError TemporalUnreachableError
-      UnknownIdError createCallbackHandler isPawlError toRequestListener
+      NotSettleableError OutcomeConflictError PawlClient PawlError RunFinishedError
+      RunNotEndedError RunNotStartedError RunStatus SelfApprovalError
+      SettlementPendingError StartKeyTakenError TemporalUnreachableError UnknownIdError
+      createCallbackHandler isPawlError toRequestListener
     `),
     types: words(`
-      AgentDescription AgentView ApprovalView CallView CallbackAnswer CallbackHandler CallbackHandlerOptions
-      CallbackMessage CallbackReading CallbackReceiver CallbackReport CallbackView ClientOptions
-      ComparedEffect ControlAnswer ControlOptions DecidedApproval DecisionOptions DecisionView EffectExplanation
-      EffectSibling EffectView FactView FinishedRun HealthCheck HealthReport IdKind
-      ListOptions MessageView PauseAnswer PauseOptions ReconcileFinding ReconcileOptions
-      ReconcileReport RequestView ResumeAnswer RunDetails
-      RunEvent RunView SettleAnswer SettleOptions SettlementView ShowOptions StartOptions
-      StartedRun StatementLine SteerAnswer StuckRunView ToolDescription TranscriptEntry TurnView Wake WatchOptions
+      AgentDescription AgentView ApprovalView CallView CallbackAnswer CallbackHandler
+      CallbackHandlerOptions CallbackMessage CallbackReading CallbackReceiver
+      CallbackReport CallbackView ClientOptions ComparedEffect CompensateRunOptions
+      CompensatedRun ControlAnswer ControlOptions DecidedApproval DecisionOptions
+      DecisionView EffectExplanation EffectSibling EffectView FactView Fate FinishedRun
+      ForkOptions ForkedRun HealthCheck HealthReport IdKind ListOptions MessageView
+      PauseAnswer PauseOptions ReconcileFinding ReconcileOptions ReconcileReport
+      RequestView ResumeAnswer RunDetails RunEvent RunView SettleAnswer SettleOptions
+      SettlementView ShowOptions StartOptions StartedRun StatementLine SteerAnswer
+      StuckRunView ToolDescription TranscriptEntry TurnView Wake WatchOptions
     `),
   },
   './testing': {
     values: words(`
-      CrashPoint ReplayFailedError connectReceiver crashAt createWebhookSecret cut effectLedgerContract failWith findTestServers hang
-      isFault lastUserText modeKinds readReceipts replayHistories reset saveHistory
-      scriptedModel scriptedReplies spawnReceiver startBank startMailbox startModelProvider
-      stopTestServers toolResults until withTestRun
+      CrashPoint ReplayFailedError connectReceiver crashAt createMemoryEffectLedger
+      createWebhookSecret cut effectLedgerContract failWith findTestServers hang isFault
+      lastUserText modeKinds readReceipts replayHistories reset saveHistory
+      scriptedModel scriptedReplies spawnReceiver startBank startMailbox
+      startModelProvider stopTestServers toolResults until withTestRun
     `),
     types: words(`
-      AcceptanceLine AnnounceOptions Answer Bank BankOptions CrashHook CutEnd EffectLine EffectRecord History
-      Json LedgerUnderTest Mailbox MailboxOptions ModeKind ModeMatch ModeOptions ModeRule ModelAnswer
-      ModelFault ModelProvider ModelProviderOptions ModelReply ModelRequest ModelScript
-      ModelUsage Modes NeutralMessage NeutralPart NeutralRequest NeutralTool ReceiptFilter
-      ReceiptLine ReceiptsLogContents ReceiptsLogLine Receiver ReceiverClient ReceiverOptions
-      ReceiverProcess ReceiverProcessOptions Receivers ReplayFailure ReplayOptions
-      RequestFilter RequestLine SaveHistoryOptions ScriptedReplies StartedTestRun StatusFault
-      StopReason TestRun TestRunOptions TestServers Transfer UntilOptions WebhookDelivery WebhookTarget
+      AcceptanceLine AnnounceOptions Answer Bank BankOptions CrashHook CutEnd EffectLine
+      EffectRecord History Json LedgerUnderTest Mailbox MailboxOptions
+      MemoryEffectLedger MemoryLedgerOptions ModeKind ModeMatch ModeOptions ModeRule
+      ModelAnswer ModelFault ModelProvider ModelProviderOptions ModelReply ModelRequest
+      ModelScript ModelUsage Modes NeutralMessage NeutralPart NeutralRequest NeutralTool
+      ReceiptFilter ReceiptLine ReceiptsLogContents ReceiptsLogLine Receiver
+      ReceiverClient ReceiverOptions ReceiverProcess ReceiverProcessOptions Receivers
+      ReplayFailure ReplayOptions RequestFilter RequestLine SaveHistoryOptions
+      ScriptedReplies StartedTestRun StatusFault StopReason TestRun TestRunOptions
+      TestServers Transfer UntilOptions WebhookDelivery WebhookTarget
     `),
   },
 };

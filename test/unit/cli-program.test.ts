@@ -17,6 +17,8 @@ const COMMANDS = [
     'settle',
     'why',
     'reconcile',
+    'fork',
+    'compensate',
     'dev',
     'tools',
     'doctor',
