@@ -135,12 +135,11 @@ function beforeAnyWrite(ran: Ran | undefined, record: EffectRecord): SendAnswer 
         const reason = `an earlier send is open, and now the tool refuses before it sends: ${error.message}`;
         return observed({ kind: 'doubted', reason });
       }
-      return observed({
-        kind: 'refused',
-        source: 'response',
-        code: error.code,
-        message: error.message,
-      });
+      const { code, message } = error;
+      // Nothing was sent: it counts as long as nobody else has sent meanwhile.
+      return record.state.status === 'intended'
+        ? observed({ kind: 'withdrawn', code, message })
+        : observed({ kind: 'refused', source: 'response', code, message }, record.fence);
     }
     return { kind: 'unsent', error };
   }

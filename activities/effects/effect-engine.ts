@@ -187,7 +187,8 @@ async function readAnswer(
   if (settled.record.contract === 'once' && status === 'dispatched') return undefined;
   const [entry] = answer.entries;
   const reason = entry && 'reason' in entry.fact ? entry.fact.reason : 'no definite answer';
-  if (status === 'intended' && job.claim.attempt >= job.tool.sendsMax) {
+  // Permits are counted, not attempts: those are used up by a frozen worker, or by an outage of the ledger.
+  if (status === 'intended' && settled.record.fence >= job.tool.sendsMax) {
     return withdraw(deps, job, 'unreachable', reason);
   }
   const type = status === 'intended' ? FailureType.EffectNotSent : FailureType.EffectAmbiguous;

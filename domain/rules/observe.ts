@@ -39,7 +39,10 @@ export function observe(
   entries: readonly FactEntry[],
   isIdentityFree: boolean,
 ): Observation {
-  const state = entries.reduce((folded, { fact }) => foldFact(folded, fact), before.state);
+  const state = entries.reduce(
+    (folded, entry) => foldEntry(folded, entry, before.fence),
+    before.state,
+  );
   // The first applied outcome stands: what a workflow was told once, it is told for ever.
   const applied = before.state.status === 'applied' ? undefined : firstApplied(entries);
   const takes = takesIdentity(state) && before.identityHash !== null && isIdentityFree;
@@ -55,6 +58,18 @@ export function observe(
     leaseMs: leaseAfter(before.fence, entries, state),
     becameDefinite: !isSettled(before.state.status) && isSettled(state.status),
   };
+}
+
+/** The state after one entry. `last`: the fence of the last permit; what was said of an earlier send is not said of it. */
+export function foldEntry(state: EffectState, entry: FactEntry, last: number): EffectState {
+  return isOutdated(state, entry, last) ? state : foldFact(state, entry.fact);
+}
+
+/** The refusal of one send, or a look from before the last one: kept, and no proof that the last one was not done. */
+function isOutdated({ sends }: EffectState, { fact, fence }: FactEntry, last: number): boolean {
+  if (fence === undefined || fence >= last) return false;
+  if (fact.kind === 'probed_absent') return true;
+  return fact.kind === 'refused' && fact.source === 'response' && sends > 1;
 }
 
 /** Without a permit, too: what was written by other means, or is known as applied after all, happened. */

@@ -131,19 +131,16 @@ describe('settling', () => {
     expect(wake).toMatchObject({ kind: 'not-delivered', reason: 'no-waiter' });
   });
 
-  it.each(['intended', 'dispatched', 'applied'])(
-    '%s → Effect.NotInDoubt',
-    async (status) => {
-      const effect = await doubt({ status, sends: 0 });
-      await expect(
-        client.settle(effect.effect, { outcome: 'applied', evidence: 'x' }),
-      ).rejects.toMatchObject({
-        code: 'Effect.NotInDoubt',
-        message: expect.stringContaining(`${effect.effect} is ${status}, not in doubt`),
-      });
-      expect(await settlementsOf(effect)).toEqual([]);
-    },
-  );
+  it.each(['intended', 'dispatched', 'applied'])('%s → Effect.NotInDoubt', async (status) => {
+    const effect = await doubt({ status, sends: 0 });
+    await expect(
+      client.settle(effect.effect, { outcome: 'applied', evidence: 'x' }),
+    ).rejects.toMatchObject({
+      code: 'Effect.NotInDoubt',
+      message: expect.stringContaining(`${effect.effect} is ${status}, not in doubt`),
+    });
+    expect(await settlementsOf(effect)).toEqual([]);
+  });
 
   it('no evidence, or an output of nothing → Argument.Invalid', async () => {
     const effect = await doubt();

@@ -172,6 +172,13 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [FOLD],
   },
   {
+    name: 'the refusal of a send before the last permit ends the effect',
+    file: `${RULES}/observe.ts`,
+    find: 'return isOutdated(state, entry, last) ? state : foldFact(state, entry.fact);',
+    put: 'return foldFact(state, entry.fact);',
+    tests: ['test/unit/observe.test.ts'],
+  },
+  {
     name: 'an ambiguous answer is "not sent"',
     file: `${EFFECTS}/attempt-send.ts`,
     find: "return observed({ kind: 'ambiguous', reason }, fence, state.retryAfterMs);",
