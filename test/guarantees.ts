@@ -74,6 +74,8 @@ export const guarantees = {
     'A dispatched effect past its lease is probed or put in doubt even when its workflow was terminated.',
   'law-12-rolled-back':
     'A ledger that holds less than a run has seen is noticed, and nothing is sent.',
+  explored:
+    'Every state that two workers, the reconciler, Temporal, a receiver, people and the clock can reach within a budget of faults, by the functions that production runs, keeps every promise of its contract; an explorer that is given a defect finds it.',
   'statement-two-way':
     'A receipt that the ledger does not know and an applied effect that the receiver does not know are both reported, and 10,000 clean effects raise no alarm.',
   'async-receivers':
@@ -156,4 +158,5 @@ export const provenWithoutServers: readonly GuaranteeId[] = [
   'S3-17',
   'determinism-bundle',
   'import-table',
+  'explored',
 ];
