@@ -114,24 +114,18 @@ async function runGroup(calls: readonly CallState[], state: RunState): Promise<C
   return writeBack(results, state);
 }
 
-/** Outcomes that the ledger could not take travel through history until it can. */
+/**
+ * Outcomes that the ledger could not take travel through history until it can. What they amount to is the ledger's to say:
+ * such a call stays as it was, and is looked at again.
+ */
 async function writeBack(results: CallResults, state: RunState): Promise<CallResults> {
-  const entries = Object.entries(results).map(
-    async ([call, result]): Promise<[string, CallResult]> => {
-      if (result.kind !== 'unrecorded') return [call, result];
-      const { kind: _, ...outcome } = result;
-      const { facts } = outcome;
-      const input = { v: 1, tenant: state.tenant, ...outcome } as const;
-      const seq = await runPawlActivity('pawl.writeBack', input, ledgerOptions);
-      const isApplied = facts.some(({ kind }) => kind === 'applied');
-      const isRefused = facts.some(({ kind }) => kind === 'refused');
-      if (facts.some(({ kind }) => kind === 'pending')) return [call, { kind: 'pending', seq }];
-      if (!isApplied && !isRefused)
-        return [call, { kind: 'in_doubt', reason: 'the ledger was down', seq }];
-      return [call, { kind: 'ended', end: isApplied ? 'applied' : 'refused', seq }];
-    },
-  );
-  return Object.fromEntries(await Promise.all(entries));
+  for (const result of Object.values(results)) {
+    if (result.kind !== 'unrecorded') continue;
+    const { kind: _, ...outcome } = result;
+    const input = { v: 1, tenant: state.tenant, ...outcome } as const;
+    await runPawlActivity('pawl.writeBack', input, ledgerOptions);
+  }
+  return results;
 }
 
 /** The turn stands beside the activity in Temporal's UI. */

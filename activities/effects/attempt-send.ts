@@ -139,7 +139,7 @@ function beforeAnyWrite(ran: Ran | undefined, record: EffectRecord): SendAnswer 
       // Nothing was sent: it counts as long as nobody else has sent meanwhile.
       return record.state.status === 'intended'
         ? observed({ kind: 'withdrawn', code, message })
-        : observed({ kind: 'refused', source: 'response', code, message }, record.fence);
+        : observed({ kind: 'refused', source: 'engine', code, message }, record.fence);
     }
     return { kind: 'unsent', error };
   }

@@ -69,7 +69,9 @@ export function foldEntry(state: EffectState, entry: FactEntry, last: number): E
 function isOutdated({ sends }: EffectState, { fact, fence }: FactEntry, last: number): boolean {
   if (fence === undefined || fence >= last) return false;
   if (fact.kind === 'probed_absent') return true;
-  return fact.kind === 'refused' && fact.source === 'response' && sends > 1;
+  if (fact.kind !== 'refused') return false;
+  // The engine's own: a tool that refused before it wrote, and knew nothing of the later send.
+  return fact.source === 'engine' || (fact.source === 'response' && sends > 1);
 }
 
 /** Without a permit, too: what was written by other means, or is known as applied after all, happened. */

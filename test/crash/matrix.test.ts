@@ -74,6 +74,28 @@ describe('a worker dies', () => {
     );
   }
 
+  guarantee(
+    ['F-02', 'S2-01'],
+    'the key has grown old at the receiver → played, and no second receipt',
+    async () => {
+      const old = (await verdicts).filter(({ played }) => EXPIRED.includes(nameOf(played.cell)));
+      expect(old).toHaveLength(EXPIRED.length);
+      expect(old.flatMap(({ violations }) => violations)).toEqual([]);
+    },
+    TEST_MS,
+  );
+
+  guarantee(
+    ['S2-02'],
+    'faults of the receiver are part of every run of the tests → each contract was played with some',
+    async () => {
+      const faulty = (await verdicts).filter(({ played }) => played.cell.mode !== 'ok');
+      const contracts = new Set(faulty.map(({ played }) => played.cell.contract));
+      expect(contracts.size).toBeGreaterThanOrEqual(4);
+    },
+    TEST_MS,
+  );
+
   it(
     'the points → at least three of four cells were struck exactly there',
     async () => {

@@ -82,7 +82,7 @@ export function appendSteps(stage: Stage, at: 0 | 1): void {
     at,
     (draft) => {
       const process = processAt(draft, at);
-      const isCarried = ['applied', 'refused', 'pending'].includes(say);
+      const isCarried = ['applied', 'refused', 'refused-unwritten', 'pending'].includes(say);
       if (isCarried) goTo(process, 'report', { outcome: 'unrecorded', say, fence });
       else retry(process);
       return `cannot append ${say}: the ledger stays down`;

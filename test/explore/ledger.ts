@@ -287,6 +287,8 @@ function factsOf(say: Saying, output: Output): readonly Fact[] {
       return [{ kind: 'applied', source: 'engine', output }];
     case 'refused':
       return [{ kind: 'refused', source: 'response', code: 'no', message: '' }];
+    case 'refused-unwritten':
+      return [{ kind: 'refused', source: 'engine', code: 'no', message: '' }];
     case 'not-sent':
       return [{ kind: 'not_sent', reason: '' }];
     case 'ambiguous':

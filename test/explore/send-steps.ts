@@ -106,7 +106,7 @@ export function toolSteps(stage: Stage, at: 0 | 1): void {
         ? { say: 'doubted' }
         : wasIntended
           ? { say: 'withdrawn' }
-          : { say: 'refused', fence };
+          : { say: 'refused-unwritten', fence };
       goTo(process, 'append', { ...memory, then: 'answer' });
       return 'the tool refuses before it writes';
     },

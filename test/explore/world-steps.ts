@@ -125,13 +125,14 @@ function writeBack(stage: Stage, index: number): void {
     const entries = toEntries({ ...nobody(), say: carried, fence: carriedFence });
     appendEntries(stage.lab, draft, index, entries);
     Object.assign(activity, { carried: '', carriedFence: 0 });
-    if (carried === 'pending') {
+    const status = effect.row?.state.status;
+    if (status !== 'applied' && status !== 'refused') {
       Object.assign(activity, { phase: 'scheduled', order: nextOrder(draft), attempt: 1 });
-      return 'writes pending back';
+      return `writes ${carried} back, and looks again`;
     }
     activity.phase = 'closed';
-    activity.told = carried === 'applied' ? 'applied' : 'refused';
-    activity.toldOutput = carried === 'applied' ? (effect.row?.output ?? '') : '';
+    activity.told = status;
+    activity.toldOutput = status === 'applied' ? (effect.row?.output ?? '') : '';
     return `writes ${carried} back; the workflow goes on with it`;
   });
 }

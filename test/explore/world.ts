@@ -24,6 +24,7 @@ export const sayings = [
   'applied',
   'refused',
   'not-sent',
+  'refused-unwritten',
   'ambiguous',
   'pending',
   'doubted',

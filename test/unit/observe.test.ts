@@ -77,3 +77,11 @@ describe('what hangs on the state', () => {
     expect(observe(unheld, [of(FACTS.applied, 2)], false).after.holdsIdentity).toBe(false);
   });
 });
+
+describe('a tool that refuses before it writes, behind the back of a later send', () => {
+  guarantee('law-04-facts', 'one send left, the later one → nothing is proven by it', () => {
+    const later = { ...sentTwice, state: { ...sentTwice.state, sends: 1 } };
+    const word = of({ ...FACTS.refused, source: 'engine' }, 1);
+    expect(observe(later, [word], true).after.state.status).toBe('dispatched');
+  });
+});

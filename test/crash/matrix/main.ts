@@ -1,4 +1,5 @@
 // `npm run crash`: workers die at every point around an effect, as processes and in a simulation; the receivers' logs decide.
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorText } from '../../../devstack/servers/server-error.ts';
 import { startTestServers, stopTestServers } from '../../../devstack/test-servers.ts';
@@ -55,6 +56,8 @@ async function playReal(options: CrashOptions): Promise<RealResult> {
   await startTestServers(join(import.meta.dirname, '..', '..', '..'));
   try {
     const world = await openMatrixWorld();
+    // A process that was about to start when it was stopped may write once more.
+    process.on('exit', () => rmSync(world.folder, { recursive: true, force: true }));
     const fromMs = Date.now();
     const verdicts: Verdict[] = [];
     const troubles: string[] = [];

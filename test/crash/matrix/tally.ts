@@ -83,6 +83,6 @@ export function renderTally(tally: Tally): string {
 export function boundOf(found: number, trials: number): string {
   if (trials === 0) return 'nothing was tried';
   if (found > 0) return `${found} of ${trials.toLocaleString('en')}`;
-  const bound = (3 / trials).toExponential(1);
+  const bound = Math.min(1, 3 / trials).toExponential(1);
   return `0 of ${trials.toLocaleString('en')}: at 95 %, fewer than ${bound} per crash`;
 }
