@@ -1,5 +1,4 @@
 // What can go wrong for a user of the client: one base class, a code, a message that says what to do, an exit code.
-import type { EffectView } from './effect-views.ts';
 
 /** What a `pawl` command exits with. */
 export const ExitCode = {
@@ -307,10 +306,18 @@ export class RunNotEndedError extends PawlError {
   }
 }
 
+/** An effect of which nobody has said what becomes of it. */
+export interface UndecidedEffect {
+  readonly effect: string;
+  readonly tool: string;
+  readonly summary: string;
+  readonly status: string;
+}
+
 /** Nobody has said what becomes of these effects. */
 export class ForkUndecidedError extends PawlError {
-  readonly undecided: readonly EffectView[];
-  constructor(runKey: string, at: number, undecided: readonly EffectView[]) {
+  readonly undecided: readonly UndecidedEffect[];
+  constructor(runKey: string, at: number, undecided: readonly UndecidedEffect[]) {
     const list = undecided.map(({ effect, summary }) => `${effect} (${summary})`).join(', ');
     super(
       'Fork.Undecided',

@@ -1,4 +1,5 @@
 // Forks a run: a new run that decides one turn anew, knowing what stands; what was done behind it is kept or undone as told.
+import type { ForkOrigin } from '../domain/rules/fork-origin.ts';
 import type { Json } from '../domain/rules/json.ts';
 import { listAgents } from './agents.ts';
 import type { ClientContext } from './context.ts';
@@ -38,15 +39,6 @@ export interface ForkedRun extends StartedRun {
   readonly compensated: readonly string[];
   /** Kept effects without identity: the new run may do the same again. */
   readonly unguarded: readonly string[];
-}
-
-/** What `pawl.runs.forked_from` holds. */
-export interface ForkOrigin {
-  readonly runKey: string;
-  readonly turn: number;
-  readonly compensated: readonly string[];
-  readonly message?: string;
-  readonly by: string;
 }
 
 /** See PawlClient.fork. */

@@ -1,12 +1,12 @@
 // Starts a run: the row first, then the workflow of the same name; a repeated start finishes what a crash left half done.
 import canonicalize from 'canonicalize';
 import { ulid } from 'ulid';
+import type { ForkOrigin } from '../domain/rules/fork-origin.ts';
 import type { Json } from '../domain/rules/json.ts';
 import type { AgentRunInput } from '../workflows/messages.ts';
 import { checkInput, requireAgent } from './agents.ts';
 import type { ClientContext } from './context.ts';
 import type { Query } from './database.ts';
-import type { ForkOrigin } from './fork-run.ts';
 import {
   ArgumentInvalidError,
   isPawlError,

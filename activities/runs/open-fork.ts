@@ -1,20 +1,9 @@
 // How a forked run begins: with what was said before the fork, and with the truth about what was done after it.
+import type { ForkOrigin } from '../../domain/rules/fork-origin.ts';
 import type { Json } from '../../domain/rules/json.ts';
 import type { Part, Role } from '../../domain/rules/transcript.ts';
 import type { Transaction } from '../ledger/database.ts';
 import { appendTranscript, type TranscriptEntry } from '../transcripts/transcript.ts';
-
-/** What `pawl.runs.forked_from` holds. */
-export interface ForkOrigin {
-  readonly runKey: string;
-  /** The turn that is decided anew. */
-  readonly turn: number;
-  /** Short ids of effects behind the fork that were undone before this run began. */
-  readonly compensated: readonly string[];
-  /** What the person who forked has to say to the model. */
-  readonly message?: string;
-  readonly by: string;
-}
 
 interface CopiedRow {
   turn: number;

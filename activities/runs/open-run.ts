@@ -2,8 +2,9 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { AgentPin } from '../../domain/rules/run.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
+import type { ForkOrigin } from '../../domain/rules/fork-origin.ts';
 import type { Json } from '../../domain/rules/json.ts';
-import { copyTranscript, type ForkOrigin } from './open-fork.ts';
+import { copyTranscript } from './open-fork.ts';
 import { appendTranscript } from '../transcripts/transcript.ts';
 import type { RegisteredAgent } from './agent-registry.ts';
 import type { RunDeps } from './run-deps.ts';

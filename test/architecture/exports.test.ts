@@ -69,7 +69,7 @@ const pins: Record<string, Names> = {
       PauseAnswer PauseOptions ReconcileFinding ReconcileOptions ReconcileReport
       RequestView ResumeAnswer RunDetails RunEvent RunView SettleAnswer SettleOptions
       SettlementView ShowOptions StartOptions StartedRun StatementLine SteerAnswer
-      StuckRunView ToolDescription TranscriptEntry TurnView Wake WatchOptions
+      StuckRunView ToolDescription TranscriptEntry TurnView UndecidedEffect Wake WatchOptions
     `),
   },
   './testing': {

@@ -1,8 +1,12 @@
 // fork, compensate: deciding anew, and taking back; the only commands that begin effects by themselves.
 import { type Command, Option } from 'commander';
 import type { CompensatedRun } from '../../compensate-run.ts';
-import type { EffectView } from '../../effect-views.ts';
-import { ArgumentInvalidError, ExitCode, ForkUndecidedError } from '../../errors.ts';
+import {
+  ArgumentInvalidError,
+  ExitCode,
+  ForkUndecidedError,
+  type UndecidedEffect,
+} from '../../errors.ts';
 import type { Fate, ForkedRun, ForkOptions } from '../../fork-run.ts';
 import type { PawlClient } from '../../pawl-client.ts';
 import type { Call, ToAction } from '../call.ts';
@@ -111,7 +115,7 @@ async function forkAsking(
   }
 }
 
-async function askFate({ effect, summary, status }: EffectView): Promise<Fate | undefined> {
+async function askFate({ effect, summary, status }: UndecidedEffect): Promise<Fate | undefined> {
   const prompts = await import('@clack/prompts');
   const answer = await prompts.select({
     message: toSafeLine(`${summary} (${effect}, ${status}): keep it, or undo it?`),
