@@ -148,6 +148,25 @@ function proposeEffect(
   };
 }
 
+/** What an intent fixes of its tool and of its arguments. */
+export function termsOf(
+  tool: AnyTool,
+  input: Json,
+): Pick<
+  EffectIntent,
+  'tool' | 'contract' | 'keyRetentionMs' | 'hasProbe' | 'sendsMax' | 'fingerprint' | 'arguments'
+> {
+  return {
+    tool: tool.name,
+    contract: tool.contract,
+    keyRetentionMs: tool.keyRetentionMs ?? null,
+    hasProbe: tool.declaration.probe !== undefined,
+    sendsMax: tool.sendsMax,
+    fingerprint: fingerprint(input),
+    arguments: input,
+  };
+}
+
 /** The intent of an effect at an address; the same for an agent's call and a plain workflow's step. */
 export function toIntent(
   tool: AnyTool,
@@ -170,13 +189,7 @@ export function toIntent(
     call: address.call,
     generation: address.generation,
     workflowId,
-    tool: tool.name,
-    contract: tool.contract,
-    keyRetentionMs: tool.keyRetentionMs ?? null,
-    hasProbe: tool.declaration.probe !== undefined,
-    sendsMax: tool.sendsMax,
-    fingerprint: fingerprint(input),
-    arguments: input,
+    ...termsOf(tool, input),
     summary,
     amount,
     identityHash: identity === undefined ? null : fingerprint(identity),

@@ -6,9 +6,10 @@ import { compensationId } from '../../domain/rules/ids.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { compensationName } from '../../domain/schemas/compensation.ts';
 import { claimOf } from '../effects/claim.ts';
-import { fingerprint, shortId } from '../effects/fingerprint.ts';
+import { shortId } from '../effects/fingerprint.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import type { EffectIntent, EffectRecord } from '../ledger/effect-ledger.ts';
+import { termsOf } from './propose-call.ts';
 import { requireTool } from './run-calls.ts';
 import type { RunDeps } from './run-deps.ts';
 
@@ -124,13 +125,7 @@ function toCompensationIntent(
     call: original.call,
     generation: original.generation,
     workflowId,
-    tool: tool.name,
-    contract: tool.contract,
-    keyRetentionMs: tool.keyRetentionMs ?? null,
-    hasProbe: tool.declaration.probe !== undefined,
-    sendsMax: tool.sendsMax,
-    fingerprint: fingerprint(done),
-    arguments: done,
+    ...termsOf(tool, done),
     summary: `undo ${original.summary}`.slice(0, 120),
     amount: null,
     identityHash: null,

@@ -61,7 +61,7 @@ export function observe(
 }
 
 /** The state after one entry. `last`: the fence of the last permit; what was said of an earlier send is not said of it. */
-export function foldEntry(state: EffectState, entry: FactEntry, last: number): EffectState {
+function foldEntry(state: EffectState, entry: FactEntry, last: number): EffectState {
   return isOutdated(state, entry, last) ? state : foldFact(state, entry.fact);
 }
 
@@ -75,7 +75,7 @@ function isOutdated({ sends }: EffectState, { fact, fence }: FactEntry, last: nu
 }
 
 /** Without a permit, too: what was written by other means, or is known as applied after all, happened. */
-export function takesIdentity({ status }: EffectState): boolean {
+function takesIdentity({ status }: EffectState): boolean {
   return status === 'in_doubt' || status === 'applied';
 }
 

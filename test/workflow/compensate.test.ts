@@ -1,47 +1,27 @@
 // Compensation: what was done is taken back in reverse, each undoing an effect of its own, by the bank's receipts.
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { defineTool, httpEffect, type ToolContext } from 'pawl';
+import { defineTool } from 'pawl';
 import { crashAt, type Receivers, type TestRun, until, withTestRun } from 'pawl/testing';
-import { z } from 'zod';
 import type { CompensationReport } from '../../workflows/index.ts';
 import { guarantee } from '../guarantee.ts';
-
-const step = z.object({ reference: z.string(), cents: z.number() });
-type Step = z.infer<typeof step>;
-const transfer = z.object({ transferId: z.string() });
-type Transfer = z.infer<typeof transfer>;
+import { payment, transfer, undoable } from './undoable-payment.ts';
 
 /** A step at the bank; what takes it back is a transfer of its own, named `…-undo`. */
-function stepTool({ bank }: Receivers, name: string, isFinal = false) {
-  const post = (reference: (input: Step) => string) =>
-    httpEffect({
-      request: (input: Step) => ({
-        url: `${bank.url}/transfers`,
-        body: {
-          reference: reference(input),
-          payee: 'x',
-          amountMinor: input.cents,
-          currency: 'EUR',
-        },
-      }),
-      response: (body) => transfer.parse(body),
-    });
-  const undo = post(({ reference }) => `${reference}-undo`);
+function stepTool(receivers: Receivers, name: string, isFinal = false) {
+  const { run, compensate } = undoable(receivers);
   return defineTool({
     name,
     description: name,
-    input: step,
+    input: payment,
     output: transfer,
     effect: {
       key: { retention: '24h' },
       identity: ({ reference }) => [reference],
     },
     timeout: '2s',
-    run: post(({ reference }) => reference),
-    ...(isFinal
-      ? {}
-      : { compensate: (input: Step, _: Transfer, ctx: ToolContext) => undo(input, ctx) }),
+    run,
+    ...(isFinal ? {} : { compensate }),
   });
 }
 

@@ -1,32 +1,13 @@
 // pawl fork: a turn of an ended run decided anew; what was done from there on is kept or undone, by the bank's receipts.
 import { describe, expect, it } from '@jest/globals';
-import { defineTool, httpEffect, type ToolContext } from 'pawl';
+import { defineTool } from 'pawl';
 import { lastUserText, type Receivers, type TestRun, withTestRun } from 'pawl/testing';
-import { z } from 'zod';
 import { guarantee } from '../guarantee.ts';
 import { calls, clerk, DONE, pay, TASK } from './clerk.ts';
-
-const payment = z.object({ reference: z.string(), cents: z.number() });
-type Payment = z.infer<typeof payment>;
-const transfer = z.object({ transferId: z.string() });
-type Transfer = z.infer<typeof transfer>;
+import { type Payment, payment, transfer, undoable } from './undoable-payment.ts';
 
 /** A payment that can be undone by one in the other direction. */
-function undoablePay({ bank }: Receivers, hasIdentity = true) {
-  const post = (reference: (input: Payment) => string) =>
-    httpEffect({
-      request: (input: Payment) => ({
-        url: `${bank.url}/transfers`,
-        body: {
-          reference: reference(input),
-          payee: 'x',
-          amountMinor: input.cents,
-          currency: 'EUR',
-        },
-      }),
-      response: (body) => transfer.parse(body),
-    });
-  const undo = post(({ reference }) => `${reference}-undo`);
+function undoablePay(receivers: Receivers, hasIdentity = true) {
   return defineTool({
     name: 'pay',
     description: 'Pays.',
@@ -38,8 +19,7 @@ function undoablePay({ bank }: Receivers, hasIdentity = true) {
       ...(hasIdentity ? { identity: ({ reference }: Payment) => [reference] } : {}),
     },
     timeout: '2s',
-    run: post(({ reference }) => reference),
-    compensate: (input: Payment, _: Transfer, ctx: ToolContext) => undo(input, ctx),
+    ...undoable(receivers),
   });
 }
 
