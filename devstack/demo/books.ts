@@ -1,5 +1,5 @@
 // The demonstration's books: the ledger's database and the receivers' logs belong together, and are begun anew together.
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PawlClient } from '../../client/index.ts';
 import { dropDatabase, type Stack } from '../stack.ts';
@@ -24,6 +24,18 @@ export function openBooks(dataDir: string): Books {
     modelLog: join(folder, 'model-requests.jsonl'),
   };
 }
+
+/** Where the receiver listened when these books were opened; 0, any free port, the first time. */
+export function keptPort(books: Books, receiver: string): number {
+  const file = portFile(books, receiver);
+  return existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
+}
+
+export function keepPort(books: Books, receiver: string, port: number): void {
+  writeFileSync(portFile(books, receiver), `${port}\n`);
+}
+
+const portFile = ({ folder }: Books, receiver: string): string => join(folder, `${receiver}.port`);
 
 /** The run that an earlier start left unfinished, if there is one: it goes on. */
 export async function findOpenRun(client: PawlClient): Promise<string | undefined> {

@@ -9,7 +9,7 @@ import {
   type ReceiverProcessOptions,
   spawnReceiver,
 } from '../receivers/index.ts';
-import type { Books } from './books.ts';
+import { type Books, keepPort, keptPort } from './books.ts';
 
 export interface DemoReceivers {
   readonly bank: ReceiverClient;
@@ -32,9 +32,11 @@ export async function startDemoReceivers(dataDir: string, books: Books): Promise
     await Promise.allSettled(started.map((receiver) => receiver.stop()));
   };
   const start = async (name: string, options: ReceiverProcessOptions): Promise<string> => {
-    const receiver = await spawnReceiver(options);
+    // A request that was frozen before the stack died names this address: it has to be found there again.
+    const receiver = await spawnReceiver({ ...options, port: keptPort(books, name) });
     recordChild(dataDir, name, receiver.pid);
     started.push(receiver);
+    keepPort(books, name, Number(new URL(receiver.url).port));
     return receiver.url;
   };
   try {
