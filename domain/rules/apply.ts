@@ -1,12 +1,16 @@
 // How a step's outcome changes a run: pure, total over every outcome, never in place.
 import { assert, unreachable } from './assert.ts';
+import { UNSIGNALLED_FROM } from './run.ts';
 import type {
   CallResult,
   CallState,
+  ChildEnd,
+  CompactionResult,
   ModelStepResult,
   ProposedCall,
   RunState,
   RunUsage,
+  SessionState,
   StepOutcome,
 } from './run.ts';
 
@@ -19,8 +23,18 @@ export function apply(state: RunState, outcome: StepOutcome): RunState {
       return { ...state, rejected: outcome.reason };
     case 'model':
       return applyModel(state, outcome.result);
+    case 'compaction':
+      return applyCompaction(state, outcome.result);
     case 'calls':
       return applyCalls(state, outcome.results);
+    case 'children-started':
+      return { ...state, calls: state.calls.map((call) => awaited(call, outcome.calls)) };
+    case 'children':
+      return applyChildren(state, outcome.ended);
+    case 'children-ended':
+      return { ...state, calls: state.calls.map((call) => (call.child ? done(call) : call)) };
+    case 'heard':
+      return withSession(state, { isAwake: true });
     case 'woken':
       return { ...state, calls: state.calls.map((call) => wake(call, outcome.call)) };
     case 'control':
@@ -38,10 +52,38 @@ export function withControl(state: RunState, control: RunState['control']): RunS
     : { ...state, control };
 }
 
+function applyCompaction(state: RunState, result: CompactionResult): RunState {
+  if (result.kind === 'paused' || result.kind === 'cancelled') return stopped(state, result.kind);
+  const usage = result.kind === 'compacted' ? addUsage(state.usage, result.usage) : state.usage;
+  return { ...state, usage, compactedTurn: state.turn, contextTokens: 0 };
+}
+
+/** An activity has seen the control row before the signal came. */
+function stopped(state: RunState, how: 'paused' | 'cancelled'): RunState {
+  return { ...state, control: { ...state.control, [how]: true } };
+}
+
 function applyModel(state: RunState, result: ModelStepResult): RunState {
-  if (result.kind === 'paused') return { ...state, control: { ...state.control, paused: true } };
-  if (result.kind === 'cancelled')
-    return { ...state, control: { ...state.control, cancelled: true } };
+  if (result.kind === 'paused' || result.kind === 'cancelled') return stopped(state, result.kind);
+  if (result.kind === 'idle') return withSession(state, { isAwake: false });
+  if (result.kind === 'session-ended') return withSession(state, { isAwake: false, isEnded: true });
+  return applyAnswer(fresh(state, result.session?.heard), result);
+}
+
+/** What a session's user says gives it its turns, denials and bad answers anew. */
+function fresh(state: RunState, heard = 0): RunState {
+  if (!state.session || heard === 0) return state;
+  return withSession({ ...state, denials: 0, invalidAnswers: 0 }, { sinceTurn: state.turn });
+}
+
+function withSession(state: RunState, change: Partial<SessionState>): RunState {
+  return state.session ? { ...state, session: { ...state.session, ...change } } : state;
+}
+
+function applyAnswer(
+  state: RunState,
+  result: Extract<ModelStepResult, { kind: 'answered' }>,
+): RunState {
   const isInvalid = result.final !== undefined && !result.final.isValid;
   const isRepeat = result.calls.length > 0 && result.fingerprint === state.repeated.fingerprint;
   return {
@@ -52,8 +94,20 @@ function applyModel(state: RunState, result: ModelStepResult): RunState {
     denials: state.denials + result.calls.filter((call) => call.verdict === 'forbid').length,
     repeated: { fingerprint: result.fingerprint, count: isRepeat ? state.repeated.count + 1 : 1 },
     usage: addUsage(state.usage, result.usage),
+    ...(state.agent?.compaction
+      ? { contextTokens: result.usage.inputTokens + result.usage.outputTokens }
+      : {}),
     final: result.final,
     invalidAnswers: state.invalidAnswers + (isInvalid ? 1 : 0),
+    ...(state.session
+      ? {
+          session: {
+            ...state.session,
+            isAwake: (result.session?.heard ?? 0) >= UNSIGNALLED_FROM,
+            isEnded: result.session?.isEnded ?? false,
+          },
+        }
+      : {}),
   };
 }
 
@@ -61,17 +115,18 @@ function toCallState(state: RunState, call: ProposedCall, index: number): CallSt
   const pins = state.agent?.tools ?? {};
   const pin = Object.hasOwn(pins, call.tool) ? pins[call.tool] : undefined;
   const isAllowed = call.verdict === 'permit' || call.verdict === 'approve';
-  assert(pin || !isAllowed, `an allowed call names a pinned tool (${call.tool})`);
+  assert(pin || call.child || !isAllowed, `an allowed call names a pinned tool (${call.tool})`);
   return {
     call: String(index),
     tool: call.tool,
-    contract: pin?.contract ?? 'once',
+    contract: pin?.contract ?? (call.child ? 'read' : 'once'),
     parallel: pin?.parallel ?? false,
     timeoutMs: pin?.timeoutMs ?? 0,
     summary: call.summary,
     status: !isAllowed ? 'done' : call.verdict === 'approve' ? 'awaiting_approval' : 'ready',
     effect: call.effect,
     approval: call.approval,
+    ...(call.child ? { child: call.child } : {}),
   };
 }
 
@@ -93,6 +148,21 @@ function applyCalls(state: RunState, results: ReadonlyMap<string, CallResult>): 
     calls: skipBehindDoubt(calls),
     control: isPaused ? { ...state.control, paused: true } : state.control,
   };
+}
+
+function awaited(call: CallState, started: readonly string[]): CallState {
+  return started.includes(call.call) ? { ...call, status: 'awaiting_child' } : call;
+}
+
+function done(call: CallState): CallState {
+  return { ...call, status: 'done' };
+}
+
+/** What a sub-agent used up counts for its parent, too. */
+function applyChildren(state: RunState, ended: ReadonlyMap<string, ChildEnd>): RunState {
+  const usage = [...ended.values()].reduce((sum, child) => addUsage(sum, child.usage), state.usage);
+  const calls = state.calls.map((call) => (ended.has(call.call) ? done(call) : call));
+  return { ...state, usage, calls };
 }
 
 function settleCall(call: CallState, result: CallResult | undefined): CallState {

@@ -1,5 +1,6 @@
 // The heart of the agent loop: which step comes next. Pure, total, and the only place that branches on a run.
 import { assert } from './assert.ts';
+import { childStep, costMaxMicroUsd, openChildren } from './children.ts';
 import { INVALID_ANSWERS_MAX } from './run.ts';
 import type { CallState, RunEnd, RunResult, RunState, Step } from './run.ts';
 
@@ -12,20 +13,50 @@ export function decide(state: RunState, nowMs: number): Step {
   if (!state.agent) return { kind: 'open' };
   const open = state.calls.filter((call) => call.status !== 'done');
   if (open.length > 0) return nextCallStep(state, open, nowMs);
-  if (state.final?.isValid) return finish(state, 'completed');
-  return overLimit(state, nowMs) ?? { kind: 'call-model', turn: state.turn };
+  if (state.final?.isValid && !state.session?.isAwake) return rest(state, nowMs);
+  return overLimit(state, nowMs) ?? compaction(state) ?? { kind: 'call-model', turn: state.turn };
+}
+
+/** Due when the last call was too large or too much has been said; not again before it can shorten anything. */
+function compaction({
+  agent,
+  turn,
+  contextTokens = 0,
+  compactedTurn = 1,
+}: RunState): Step | undefined {
+  const policy = agent?.compaction;
+  if (!policy || turn - compactedTurn <= policy.keepTurns) return undefined;
+  const isDue =
+    contextTokens >= (policy.tokens ?? Infinity) ||
+    turn - compactedTurn >= (policy.turns ?? Infinity);
+  return isDue ? { kind: 'compact', turn, policy } : undefined;
 }
 
 /** When the run's deadline is, for waits that must not outlive it. */
 export function deadlineMs(state: RunState): number {
-  return state.startedAtMs + (state.agent?.budget.deadlineMs ?? Number.MAX_SAFE_INTEGER);
+  const ownMs = state.startedAtMs + (state.agent?.budget.deadlineMs ?? Number.MAX_SAFE_INTEGER);
+  return Math.min(ownMs, state.limits?.deadlineAtMs ?? Infinity);
+}
+
+/** A run ends with its answer; a session waits for what its user says to it. */
+function rest(state: RunState, nowMs: number): Step {
+  if (!state.session || state.session.isEnded) return finish(state, 'completed');
+  if (nowMs >= deadlineMs(state)) return finishLate(state);
+  return { kind: 'await-user', untilMs: deadlineMs(state) };
 }
 
 function nextCallStep(state: RunState, open: readonly CallState[], nowMs: number): Step {
-  const reads = open.filter((call) => call.contract === 'read' && call.status === 'ready');
+  const reads = open.filter(
+    (call) => call.contract === 'read' && call.status === 'ready' && !call.child,
+  );
   if (reads.length > 0) return { kind: 'run-calls', calls: reads };
   const [first] = open;
   assert(first, 'an open turn has an open call');
+  if (first.child) {
+    if (nowMs >= deadlineMs(state)) return finishLate(state);
+    const step = childStep(open, deadlineMs(state));
+    if (step) return step;
+  }
   if (first.status === 'in_doubt' || first.status === 'pending')
     return { kind: 'await-settlement', call: first };
   if (first.status === 'awaiting_approval') {
@@ -60,14 +91,11 @@ function overLimit(state: RunState, nowMs: number): Step | undefined {
   if (state.repeated.count >= budget.repeats) {
     return finish(state, 'stalled', `the same call came ${state.repeated.count} times in a row`);
   }
-  if (state.turn > budget.turns)
+  if (state.turn > budget.turns + (state.session ? state.session.sinceTurn - 1 : 0))
     return finish(state, 'out_of_turns', `${budget.turns} turns are used`);
-  if (state.usage.costMicroUsd >= budget.costMicroUsd) {
-    return finish(
-      state,
-      'over_budget',
-      `cost ${state.usage.costMicroUsd} of ${budget.costMicroUsd} micro-USD`,
-    );
+  const costMax = costMaxMicroUsd(state);
+  if (state.usage.costMicroUsd >= costMax) {
+    return finish(state, 'over_budget', `cost ${state.usage.costMicroUsd} of ${costMax} micro-USD`);
   }
   return undefined;
 }
@@ -77,6 +105,8 @@ function finishLate(state: RunState): Step {
 }
 
 function finish(state: RunState, kind: RunEnd, reason?: string): Step {
+  const children = openChildren(state);
+  if (children.length > 0) return { kind: 'end-children', calls: children };
   const result: RunResult = { v: 1, kind, reason, turns: state.turn - 1, usage: state.usage };
   return { kind: 'finish', result };
 }

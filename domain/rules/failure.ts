@@ -24,5 +24,6 @@ export const FailureType = {
   RunCancelled: 'Run.Cancelled',
   AgentUnknown: 'Agent.Unknown',
   PolicyUnavailable: 'Policy.Unavailable',
+  WorkerDied: 'Worker.Died',
 } as const;
 export type FailureType = (typeof FailureType)[keyof typeof FailureType];

@@ -13,6 +13,17 @@ export interface Budget {
   readonly denials: number;
   /** The same call with the same arguments in a row. */
   readonly repeats: number;
+  /** Levels of sub-agents below the run. @default 3 */
+  readonly depth?: number | undefined;
+  /** Sub-agents that one run may start. @default 10 */
+  readonly children?: number | undefined;
+}
+
+/** What a sub-agent has from its parent: the tighter of it and the agent's own budget holds. */
+export interface ChildLimits {
+  readonly depth: number;
+  readonly costMicroUsd: number;
+  readonly deadlineAtMs: number;
 }
 
 /** What the loop must know of a tool; the rest stays in the worker. */
@@ -31,6 +42,22 @@ export interface AgentPin {
   readonly hash: string;
   readonly tools: Readonly<Record<string, ToolPin>>;
   readonly budget: Budget;
+  /** It may call sub-agents. @default false */
+  readonly hasAgents?: boolean | undefined;
+  /** Absent: the model is always shown everything. */
+  readonly compaction?: CompactionPolicy | undefined;
+}
+
+/** When a summary takes the place of what lies back. */
+export interface CompactionPolicy {
+  /** The tokens of the last request and answer together. */
+  readonly tokens?: number | undefined;
+  /** The turns since the start or since the last compaction. */
+  readonly turns?: number | undefined;
+  /** The last so many turns stay word for word. */
+  readonly keepTurns: number;
+  /** `provider/model` that summarises; absent: the agent's own. */
+  readonly model?: string | undefined;
 }
 
 /** How the loop sees one tool call of the open turn. */
@@ -47,6 +74,14 @@ export interface CallState {
   /** Short id of the effect; absent for reads and refused calls. */
   readonly effect?: string | undefined;
   readonly approval?: { readonly id: string; readonly expiresAtMs: number } | undefined;
+  /** The run of the sub-agent that was called. */
+  readonly child?: ChildCall | undefined;
+}
+
+/** A call that is a run of its own. */
+export interface ChildCall {
+  readonly runKey: string;
+  readonly agent: string;
 }
 
 export const CallStatus = {
@@ -54,6 +89,7 @@ export const CallStatus = {
   AwaitingApproval: 'awaiting_approval',
   InDoubt: 'in_doubt',
   Pending: 'pending',
+  AwaitingChild: 'awaiting_child',
   Done: 'done',
 } as const;
 export type CallStatus = (typeof CallStatus)[keyof typeof CallStatus];
@@ -114,6 +150,10 @@ export interface RunState {
   readonly generation: number;
   /** The highest ledger sequence that this run has seen (design, section 4, law 12). */
   readonly seq: number;
+  /** Tokens of the last model call, answer included; what the next one has to carry. */
+  readonly contextTokens?: number | undefined;
+  /** The turn before which was compacted last. */
+  readonly compactedTurn?: number | undefined;
   /** The open turn's calls; empty when the model is to be called. */
   readonly calls: readonly CallState[];
   readonly usage: RunUsage;
@@ -123,9 +163,30 @@ export interface RunState {
   readonly final?: FinalAnswer | undefined;
   /** Final answers that did not match the agent's output schema. */
   readonly invalidAnswers: number;
+  /** Only of a session: where it stands with its user. */
+  readonly session?: SessionState | undefined;
+  /** Only of a sub-agent: the run that waits for it, and what it has from there. */
+  readonly parent?: string | undefined;
+  readonly limits?: ChildLimits | undefined;
   /** Why the run never began. */
   readonly rejected?: string | undefined;
   readonly control: { readonly paused: boolean; readonly cancelled: boolean };
+}
+
+/**
+ * From so many unread messages on, a further one is not signalled: a session that has read as many at once looks again.
+ * Ten thousand signals are the most that Temporal takes for one execution.
+ */
+export const UNSIGNALLED_FROM = 100;
+
+/** A session waits for its user after an answer; turns, denials and bad answers count from the user's last words. */
+export interface SessionState {
+  /** The first turn that knew the user's last words. */
+  readonly sinceTurn: number;
+  /** Something may have been said since the last answer: the model step looks. */
+  readonly isAwake: boolean;
+  /** The user has ended it, and everything said is answered. */
+  readonly isEnded: boolean;
 }
 
 /** The last answer; the text itself is in the transcript. */
@@ -162,10 +223,22 @@ export interface RunResult {
 export type Step =
   | { readonly kind: 'open' }
   | { readonly kind: 'call-model'; readonly turn: number }
+  /** Before the turn's model call. */
+  | { readonly kind: 'compact'; readonly turn: number; readonly policy: CompactionPolicy }
   /** Reads, or effects whose tool says `parallel`: together. Otherwise one effect. */
   | { readonly kind: 'run-calls'; readonly calls: readonly CallState[] }
+  | { readonly kind: 'start-children'; readonly calls: readonly CallState[] }
+  | {
+      readonly kind: 'await-children';
+      readonly calls: readonly CallState[];
+      readonly untilMs: number;
+    }
+  /** The run ends: what it has started ends with it. */
+  | { readonly kind: 'end-children'; readonly calls: readonly CallState[] }
   | { readonly kind: 'await-approval'; readonly call: CallState; readonly untilMs: number }
   | { readonly kind: 'await-settlement'; readonly call: CallState }
+  /** A session has answered: whatever its user says next goes on with it. */
+  | { readonly kind: 'await-user'; readonly untilMs: number }
   | { readonly kind: 'await-resume' }
   | { readonly kind: 'finish'; readonly result: RunResult };
 
@@ -177,6 +250,7 @@ export interface ProposedCall {
   readonly summary: string;
   readonly effect?: string | undefined;
   readonly approval?: { readonly id: string; readonly expiresAtMs: number } | undefined;
+  readonly child?: ChildCall | undefined;
 }
 
 /** The model activity's answer. */
@@ -189,7 +263,20 @@ export type ModelStepResult =
       readonly final?: FinalAnswer | undefined;
       readonly usage: RunUsage;
       readonly seq: number;
+      /** Only of a session: the messages that this turn was the first to know, and whether more can come. */
+      readonly session?: { readonly heard: number; readonly isEnded: boolean } | undefined;
     }
+  /** Of a session: nothing new was said. */
+  | { readonly kind: 'idle' }
+  /** Of a session: nothing new was said, and nothing will be. */
+  | { readonly kind: 'session-ended' }
+  | { readonly kind: 'paused' }
+  | { readonly kind: 'cancelled' };
+
+/** The compaction activity's answer; `kept`: there was nothing to shorten. */
+export type CompactionResult =
+  | { readonly kind: 'compacted'; readonly usage: RunUsage }
+  | { readonly kind: 'kept' }
   | { readonly kind: 'paused' }
   | { readonly kind: 'cancelled' };
 
@@ -208,13 +295,27 @@ export type CallResult =
   | { readonly kind: 'paused' }
   | ({ readonly kind: 'unrecorded' } & Unrecorded);
 
+/** How a sub-agent's run ended, for its parent; the answer itself is in the ledger. */
+export interface ChildEnd {
+  readonly end: CallEnd;
+  readonly usage: RunUsage;
+}
+
 /** How a step ended. */
 export type StepOutcome =
   | { readonly kind: 'opened'; readonly agent: AgentPin; readonly seq: number }
   /** The input does not match the agent's schema: nothing was begun. */
   | { readonly kind: 'rejected'; readonly reason: string }
   | { readonly kind: 'model'; readonly result: ModelStepResult }
+  | { readonly kind: 'compaction'; readonly result: CompactionResult }
   | { readonly kind: 'calls'; readonly results: ReadonlyMap<string, CallResult> }
+  /** Their runs are under way. */
+  | { readonly kind: 'children-started'; readonly calls: readonly string[] }
+  /** Those that have ended by now, by call. */
+  | { readonly kind: 'children'; readonly ended: ReadonlyMap<string, ChildEnd> }
+  | { readonly kind: 'children-ended' }
   /** A signal came or the time is up: the ledger's row decides, so the call is tried. */
   | { readonly kind: 'woken'; readonly call: string }
+  /** The user of a session may have said something. */
+  | { readonly kind: 'heard' }
   | { readonly kind: 'control' };

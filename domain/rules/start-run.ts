@@ -1,5 +1,5 @@
 // How a run begins, and how it begins again after continue-as-new. Pure; the rules version is pinned here.
-import type { RunState } from './run.ts';
+import type { ChildLimits, RunState } from './run.ts';
 
 /** What identifies a run; all of it is minted at intake. */
 export interface RunOrigin {
@@ -11,11 +11,17 @@ export interface RunOrigin {
   readonly generation: number;
   /** The first turn, of a fork. @default 1 */
   readonly turn?: number;
+  /** The run waits for its user between turns. @default false */
+  readonly session?: boolean;
+  /** Of a sub-agent: who waits for it, and what it may use up. */
+  readonly parent?: string;
+  readonly limits?: ChildLimits;
 }
 
 /** The state before the first step. */
 export function startRun(origin: RunOrigin, startedAtMs: number): RunState {
-  const { tenant, runKey, rootKey, path, agent, generation, turn = 1 } = origin;
+  const { parent, limits } = origin;
+  const { tenant, runKey, rootKey, path, agent, generation, turn = 1, session = false } = origin;
   return {
     v: 1,
     rules: 1,
@@ -33,14 +39,18 @@ export function startRun(origin: RunOrigin, startedAtMs: number): RunState {
     denials: 0,
     repeated: { fingerprint: '', count: 0 },
     invalidAnswers: 0,
+    ...(parent ? { parent } : {}),
+    ...(limits ? { limits } : {}),
+    ...(session ? { session: { sinceTurn: turn, isAwake: false, isEnded: false } } : {}),
     control: { paused: false, cancelled: false },
   };
 }
 
-/** After continue-as-new every waiting call looks at its row once: a signal may have come in between. */
+/** After continue-as-new everything that waits looks at its row once: a signal may have come in between. */
 export function wakeWaiting(carried: RunState): RunState {
   const calls = carried.calls.map((call) =>
     call.status === 'done' ? call : { ...call, status: 'ready' as const },
   );
-  return { ...carried, calls };
+  const { session } = carried;
+  return { ...carried, calls, ...(session ? { session: { ...session, isAwake: true } } : {}) };
 }

@@ -1,7 +1,8 @@
 // defineAgent: an agent as data. The shipped workflow interprets it; none of its code enters the sandbox.
 import { z } from 'zod';
+import { CHILDREN_DEFAULT, DEPTH_DEFAULT } from '../rules/children.ts';
 import { type Duration, toMs } from '../rules/durations.ts';
-import type { Budget } from '../rules/run.ts';
+import type { Budget, CompactionPolicy } from '../rules/run.ts';
 import type { AnyTool } from './define-tool.ts';
 
 /** `provider/model`, as in `anthropic/claude-sonnet-5-5`. */
@@ -31,7 +32,19 @@ export const budgetSchema = z.strictObject({
   deadline: duration.default('7d'),
   denials: z.number().int().positive().default(5),
   repeats: z.number().int().min(2).default(4),
+  depth: z.number().int().nonnegative().default(DEPTH_DEFAULT),
+  children: z.number().int().positive().default(CHILDREN_DEFAULT),
 });
+
+/** When a summary takes the place of what lies back; at least one of `tokens` and `turns`. */
+export const compactionSchema = z
+  .strictObject({
+    tokens: z.number().int().positive().optional(),
+    turns: z.number().int().min(2).optional(),
+    keepTurns: z.number().int().positive().default(4),
+    model: modelReference.optional(),
+  })
+  .refine(({ tokens, turns }) => tokens ?? turns, 'compaction needs `tokens`, `turns` or both');
 
 export interface AgentOptions<Input, Output> {
   /** `[a-z][a-z0-9-]*`: it becomes part of the CLI's and the UI's words. */
@@ -41,10 +54,23 @@ export interface AgentOptions<Input, Output> {
   readonly output?: z.ZodType<Output>;
   readonly instructions: string;
   readonly tools: readonly AnyTool[];
+  /** What it is for, as the model of another agent is told: a sub-agent needs one. */
+  readonly description?: string;
+  /**
+   * Agents that its model may call like tools: each call is a run of its own, with its own history, transcript and
+   * approvals, within what this run has left of its budget. Their input must be an object.
+   */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- an agent's types are its own business
+  readonly agents?: readonly Agent<any, any>[];
   readonly model: z.input<typeof modelConfigSchema>;
   /** Path of a Cedar policy; absent: reads permitted, effects need an approval. */
   readonly policy?: string;
   readonly budget?: z.input<typeof budgetSchema>;
+  /**
+   * A long run is summarised by the model itself: before a turn whose last request and answer were `tokens` or more, or
+   * after `turns`; the last `keepTurns` (4) stay word for word. @default never: the model is shown everything
+   */
+  readonly compaction?: z.input<typeof compactionSchema>;
   /** How long an approval may take. @default '24h' */
   readonly approvalExpiry?: Duration;
   /** @default 4096 */
@@ -59,9 +85,12 @@ export interface Agent<Input = unknown, Output = unknown> {
   readonly output: z.ZodType<Output> | undefined;
   readonly instructions: string;
   readonly tools: readonly AnyTool[];
+  readonly description: string | undefined;
+  readonly agents: readonly Agent[];
   readonly model: ModelConfig;
   readonly policy: string | undefined;
   readonly budget: Budget;
+  readonly compaction: CompactionPolicy | undefined;
   readonly approvalExpiryMs: number;
   readonly maxOutputTokens: number;
 }
@@ -73,9 +102,12 @@ export function defineAgent<Input, Output = string>(
   if (!/^[a-z][a-z0-9-]{0,63}$/.test(options.name)) {
     throw new TypeError(`Agent "${options.name}": a name is lower case letters, digits and dashes`);
   }
-  const names = options.tools.map((tool) => tool.name);
+  const agents = (options.agents ?? []) as readonly Agent[];
+  agents.forEach((agent) => checkSubAgent(options.name, agent));
+  const names = [...options.tools, ...agents].map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice) throw new TypeError(`Agent "${options.name}": two tools are named "${twice}"`);
+  if (twice)
+    throw new TypeError(`Agent "${options.name}": two tools or sub-agents are named "${twice}"`);
   const budget = budgetSchema.parse(options.budget ?? {});
   return {
     kind: 'pawl.agent',
@@ -84,6 +116,8 @@ export function defineAgent<Input, Output = string>(
     output: options.output,
     instructions: options.instructions,
     tools: options.tools,
+    description: options.description,
+    agents,
     model: modelConfigSchema.parse(options.model),
     policy: options.policy,
     budget: {
@@ -92,10 +126,26 @@ export function defineAgent<Input, Output = string>(
       deadlineMs: toMs(budget.deadline),
       denials: budget.denials,
       repeats: budget.repeats,
+      // Only where they mean something: the pin of an agent without sub-agents stays as it was.
+      ...(agents.length > 0 ? { depth: budget.depth, children: budget.children } : {}),
     },
+    compaction: options.compaction && compactionSchema.parse(options.compaction),
     approvalExpiryMs: toMs(options.approvalExpiry ?? '24h'),
     maxOutputTokens: options.maxOutputTokens ?? 4096,
   };
+}
+
+function checkSubAgent(parent: string, { name, description, input }: Agent): void {
+  if (!description) {
+    throw new TypeError(
+      `Agent "${parent}": its sub-agent "${name}" needs a \`description\`: the model is told by it what to ask it for`,
+    );
+  }
+  if (!(input instanceof z.ZodObject)) {
+    throw new TypeError(
+      `Agent "${parent}": the input of its sub-agent "${name}" must be a z.object: models call with named arguments`,
+    );
+  }
 }
 
 function isDuration(value: unknown): boolean {

@@ -142,7 +142,7 @@ describe('an agent', () => {
 
   it('two tools of one name → a TypeError that names it', () => {
     expect(() => define({ tools: [tool('mail'), tool('refund'), tool('mail')] })).toThrow(
-      new TypeError('Agent "support": two tools are named "mail"'),
+      new TypeError('Agent "support": two tools or sub-agents are named "mail"'),
     );
   });
 

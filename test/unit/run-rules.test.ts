@@ -3,29 +3,12 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { apply, withControl } from '../../domain/rules/apply.ts';
 import { deadlineMs, decide } from '../../domain/rules/decide.ts';
-import type { CallState, RunState } from '../../domain/rules/run.ts';
+import type { RunState } from '../../domain/rules/run.ts';
 import { wakeWaiting } from '../../domain/rules/start-run.ts';
-import { AGENT, newRun, START_MS, walkRun } from './run-world.ts';
+import { AGENT, newRun, opened, START_MS, walkRun, withCalls } from './run-world.ts';
 import { checkProperty } from './support-properties.ts';
 
 const tapes = fc.array(fc.nat({ max: 1_000 }), { maxLength: 150 });
-
-const opened: RunState = { ...newRun(), agent: AGENT };
-const call = (change: Partial<CallState> = {}): CallState => ({
-  call: '0',
-  tool: 'pay',
-  contract: 'keyed',
-  parallel: false,
-  timeoutMs: 1_000,
-  summary: 'pay',
-  status: 'ready',
-  ...change,
-});
-const withCalls = (...calls: readonly Partial<CallState>[]): RunState => ({
-  ...opened,
-  turn: 2,
-  calls: calls.map((change, index) => call({ call: String(index), ...change })),
-});
 
 /** One state of every kind that a run can be in. */
 const STATES: Readonly<Record<string, RunState>> = {

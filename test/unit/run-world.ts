@@ -199,6 +199,12 @@ function createWorld(tape: readonly number[], tools: readonly string[]): World {
           return draw(4) === 1 ? { kind: 'control' } : { kind: 'woken', call: step.call.call };
         case 'await-settlement':
           return draw(4) === 1 ? { kind: 'control' } : { kind: 'woken', call: step.call.call };
+        case 'compact':
+        case 'await-user':
+        case 'start-children':
+        case 'await-children':
+        case 'end-children':
+          throw new Error(`a plain run never comes to ${step.kind}`);
         case 'await-resume':
           control = { ...control, paused: false };
           return { kind: 'control' };
@@ -228,3 +234,22 @@ function createWorld(tape: readonly number[], tools: readonly string[]): World {
 function must(holds: boolean, what: string): void {
   if (!holds) throw new Error(`The walk breaks a rule: ${what}`);
 }
+
+/** A run whose agent is known. */
+export const opened: RunState = { ...newRun(), agent: AGENT };
+const call = (change: Partial<CallState> = {}): CallState => ({
+  call: '0',
+  tool: 'pay',
+  contract: 'keyed',
+  parallel: false,
+  timeoutMs: 1_000,
+  summary: 'pay',
+  status: 'ready',
+  ...change,
+});
+/** A run in whose answer these calls stand. */
+export const withCalls = (...calls: readonly Partial<CallState>[]): RunState => ({
+  ...opened,
+  turn: 2,
+  calls: calls.map((change, index) => call({ call: String(index), ...change })),
+});
