@@ -8,7 +8,7 @@ import type {
 import { enveloped } from '../domain/rules/envelope.ts';
 import { FailureType } from '../domain/rules/failure.ts';
 import type { Json } from '../domain/rules/json.ts';
-import type { ModelStepResult } from '../domain/rules/run.ts';
+import type { ChildEnd, CompactionResult, ModelStepResult } from '../domain/rules/run.ts';
 import { reconcile, type ReconcilerDeps, type SweepReport } from './effects/reconcile.ts';
 import { type CloseInput, closeRun, type ParkInput, parkRun } from './runs/close-run.ts';
 import {
@@ -17,6 +17,13 @@ import {
   listCompensable,
   runCompensation,
 } from './runs/run-compensation.ts';
+import { type CompactInput, compactRun } from './runs/compact-run.ts';
+import {
+  type ChildrenInput,
+  collectChildren,
+  openChildren,
+  type OpenedChildren,
+} from './runs/children.ts';
 import { modelStep } from './runs/model-step.ts';
 import type { ModelStepInput } from './runs/model-step-input.ts';
 import { type OpenInput, type OpenResult, openRun } from './runs/open-run.ts';
@@ -33,6 +40,12 @@ export interface WriteBackInput extends Unrecorded {
 export interface PawlActivities {
   'pawl.open': (input: OpenInput) => Promise<OpenResult>;
   'pawl.model': (input: ModelStepInput) => Promise<ModelStepResult>;
+  /** Puts a summary in the place of what lies back. */
+  'pawl.compact': (input: CompactInput) => Promise<CompactionResult>;
+  /** The rows of the sub-agents that a turn's calls start. */
+  'pawl.openChildren': (input: ChildrenInput) => Promise<OpenedChildren>;
+  /** Which of them have ended, by call. */
+  'pawl.collectChildren': (input: ChildrenInput) => Promise<Readonly<Record<string, ChildEnd>>>;
   'pawl.close': (input: CloseInput) => Promise<Json>;
   'pawl.park': (input: ParkInput) => Promise<void>;
   /** Stores outcomes that travelled through history while the ledger was down; returns the ledger's sequence. */
@@ -53,6 +66,9 @@ export function createActivities(
   const fixed: PawlActivities = {
     'pawl.open': (input) => openRun(deps, input),
     'pawl.model': (input) => modelStep(deps, input),
+    'pawl.compact': (input) => compactRun(deps, input),
+    'pawl.openChildren': (input) => openChildren(deps, input),
+    'pawl.collectChildren': (input) => collectChildren(deps, input),
     'pawl.close': (input) => closeRun(deps, input),
     'pawl.park': (input) => parkRun(deps, input),
     'pawl.writeBack': (input) => writeBack(deps, input),

@@ -5,7 +5,7 @@ import type { CrashHook, CrashPoint } from '../activities/effects/crash-points.t
 /**
  * A hook for `withTestRun({ crash })`: at the `nth` passage of `point` (by the tool or agent named `subject`; any when
  * absent) the attempt ends without an answer. Nothing behind the point is recorded, its claim and lease stay, its
- * heartbeats stop: after the heartbeat time-out (5 s, of a model call 10 s) Temporal dispatches another attempt.
+ * heartbeats stop: after the heartbeat time-out (4 s) Temporal dispatches another attempt.
  *
  * It is not a death of the process: other attempts, the connection pool and the workflow cache live on, and what was
  * already on the wire stays there. For a process that is really killed, start a worker of your own with

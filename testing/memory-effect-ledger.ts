@@ -84,13 +84,13 @@ function createLedger(parts: Parts): EffectLedger {
   const { state, locks } = parts;
   return {
     intend(intents) {
-      for (const intent of intents) {
-        if (state.entries.has(keyOf(intent.tenant, intent.id))) continue;
-        keep(state, fold(state, toEntry(intent), [{ fact: { kind: 'intended' } }]));
-      }
+      for (const intent of intents) intendOne(state, intent);
       return Promise.resolve();
     },
-    begin: (tenant, id, rootKey) => begin(parts, tenant, id, rootKey),
+    begin(tenant, id, rootKey, intent) {
+      if (intent) intendOne(state, intent);
+      return begin(parts, tenant, id, rootKey);
+    },
     dispatch: (request) => dispatch(parts, request),
     transact: (request, work) =>
       locks.hold(
@@ -140,6 +140,11 @@ function createHands({
       ),
     rows: (table) => tables.rows(table),
   };
+}
+
+function intendOne(state: MemoryState, intent: EffectIntent): void {
+  if (state.entries.has(keyOf(intent.tenant, intent.id))) return;
+  keep(state, fold(state, toEntry(intent), [{ fact: { kind: 'intended' } }]));
 }
 
 async function begin(

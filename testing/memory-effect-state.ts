@@ -39,7 +39,7 @@ export interface MemoryState {
   readonly seqs: Map<string, number>;
 }
 
-export type Permission = Omit<DispatchRequest, 'request'>;
+export type Permission = Omit<DispatchRequest, 'request' | 'seen'>;
 export type Denial = Exclude<DispatchAnswer, { kind: 'granted' }>;
 
 export function createMemoryState(clock: { nowMs(): number }): MemoryState {
@@ -202,6 +202,7 @@ export function toEntry(intent: EffectIntent): Entry {
     claimedBy: null,
     leaseUntilMs: null,
     firstSentAtMs: null,
+    version: '',
   };
   return { record, facts: [] };
 }

@@ -1,7 +1,10 @@
 // replayHistories: the workflow code of today against histories of yesterday; a deploy that would break a run fails here.
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { explain, type NamedHistory, readHistory } from '../client/cli/replay-history.ts';
+import { explain } from '../client/cli/replay-history.ts';
+import { readHistoryFile } from '../client/replay/history-file.ts';
+import { replayAll } from '../client/replay/replay-all.ts';
+import type { Replayed } from '../client/replay/replayer.ts';
 import { bundleOnce, type WorkflowBundle } from './test-worker.ts';
 
 export interface ReplayOptions {
@@ -9,6 +12,8 @@ export interface ReplayOptions {
   readonly workflowsPath?: string;
   /** The bundle that you ship, instead. */
   readonly workflowBundle?: WorkflowBundle;
+  /** Processes side by side; 1 is this one. @default as many as there are cores, this one alone for a handful */
+  readonly processes?: number;
 }
 
 /** One history that does not replay. */
@@ -40,16 +45,17 @@ export class ReplayFailedError extends Error {
  */
 export async function replayHistories(
   source: string | readonly string[],
-  { workflowsPath, workflowBundle }: ReplayOptions = {},
+  { workflowsPath, workflowBundle, processes }: ReplayOptions = {},
 ): Promise<readonly string[]> {
   const files = typeof source === 'string' ? await findHistories(source) : source;
   if (files.length === 0) {
     throw new Error(`There is no history to replay in ${String(source)} (.bin, .pb or .json)`);
   }
-  const histories = await Promise.all(files.map((file) => readHistory(process.cwd(), file)));
   const bundle = workflowBundle ?? (await bundleOnce(workflowsPath));
-  const failures = await replay(histories, bundle);
-  if (failures.length > 0) throw new ReplayFailedError(failures, histories.length);
+  const sources = files.map((file) => () => readHistoryFile(process.cwd(), file));
+  const replayed = await replayAll(sources, { bundle, processes });
+  const failures = replayed.flatMap(toFailure);
+  if (failures.length > 0) throw new ReplayFailedError(failures, replayed.length);
   return files.map((file) => basename(file));
 }
 
@@ -62,36 +68,7 @@ async function findHistories(folderOrFile: string): Promise<readonly string[]> {
     .map((name) => join(folderOrFile, name));
 }
 
-async function replay(
-  histories: readonly NamedHistory[],
-  workflowBundle: WorkflowBundle,
-): Promise<readonly ReplayFailure[]> {
-  const { Worker } = await loadQuietWorker();
-  const failures: ReplayFailure[] = [];
-  // One by one: a history that cannot even be read must not end the others' replay.
-  for (const { name, history } of histories) {
-    try {
-      await Worker.runReplayHistory({ workflowBundle }, history, name);
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      failures.push({ name, error });
-    }
-  }
-  return failures;
-}
-
-/** The failures are the report: the SDK's own log would hide them. */
-async function loadQuietWorker(): Promise<typeof import('@temporalio/worker')> {
-  const worker = await import('@temporalio/worker');
-  const { DefaultLogger, makeTelemetryFilterString, Runtime } = worker;
-  const filter = makeTelemetryFilterString({ core: 'ERROR' });
-  try {
-    Runtime.install({
-      logger: new DefaultLogger('ERROR'),
-      telemetryOptions: { logging: { filter } },
-    });
-  } catch {
-    // Installed before, by a worker of this process.
-  }
-  return worker;
+function toFailure({ name, error }: Replayed): readonly ReplayFailure[] {
+  if (!error) return [];
+  return [{ name, error: Object.assign(new Error(error.message), { name: error.name }) }];
 }

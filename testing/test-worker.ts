@@ -13,7 +13,7 @@ const bundles = new Map<string, Promise<WorkflowBundle>>();
 
 /** Bundles a workflow module (Pawl's own when none is named) once per process. */
 export async function bundleOnce(workflowsPath?: string): Promise<WorkflowBundle> {
-  const { bundleWorkflows, defaultWorkflowsPath } = await import('../workers/create-worker.ts');
+  const { bundleWorkflows, defaultWorkflowsPath } = await import('../workers/workflow-bundle.ts');
   const { DefaultLogger } = await import('@temporalio/worker');
   const path = workflowsPath ?? defaultWorkflowsPath();
   const bundle = bundles.get(path) ?? bundleWorkflows(path, { logger: new DefaultLogger('WARN') });

@@ -39,6 +39,8 @@ export type SendAnswer =
       readonly kind: 'observed';
       readonly entries: readonly FactEntry[];
       readonly retryAfterMs?: number;
+      /** The effect as the permit left it. */
+      readonly seen?: EffectRecord;
     }
   /** The gate said no: look again at the ledger. */
   | { readonly kind: 'denied'; readonly answer: Extract<WriteState, { kind: 'denied' }>['answer'] }
@@ -76,9 +78,17 @@ export async function attemptSend(deps: SendDeps, job: SendJob): Promise<SendAns
   if (ran.isLeftBehind) keepLateAnswer(deps, job, gate.state(), running);
   await deps.crash('before-settle', tool.name);
   const answer = answerOf(gate.state(), ran, job);
-  return answer.kind === 'observed'
-    ? { ...answer, entries: judgeOutput(tool, claim, answer.entries) }
-    : answer;
+  if (answer.kind !== 'observed') return answer;
+  const seen = seenIn(gate.state());
+  return {
+    ...answer,
+    entries: judgeOutput(tool, claim, answer.entries),
+    ...(seen ? { seen } : {}),
+  };
+}
+
+function seenIn(state: WriteState): EffectRecord | undefined {
+  return state.kind === 'granted' ? state.seen : undefined;
 }
 
 /** An answer however late is a fact: it resolves a doubt by itself, as long as this process lives. */

@@ -56,8 +56,8 @@ export function createEffectEngine(options: EngineOptions): EffectEngine {
 
 async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome> {
   let probes = 0;
-  for (;;) {
-    const begin = await look(deps, job);
+  for (let looks = 1; ; looks += 1) {
+    const begin = await look(deps, job, looks === 1);
     const { record } = begin;
     const move = nextMove(toView(record), begin.nowMs);
     switch (move.kind) {
@@ -75,12 +75,12 @@ async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome>
       case 'doubt':
         await deps.crash('before-doubt', job.tool.name);
         return recorded(
-          await append(deps, job, [{ fact: { kind: 'doubted', reason: move.reason } }]),
+          await append(deps, job, [{ fact: { kind: 'doubted', reason: move.reason } }], record),
         );
       case 'probe':
         if (probes > 0) await deps.clock.sleep(LOOK_PAUSE_MS);
         probes += 1;
-        await append(deps, job, await probeOnce(deps, job.tool, record, begin.nowMs));
+        await append(deps, job, await probeOnce(deps, job.tool, record, begin.nowMs), record);
         // One look a time: what waits for a human or for the receiver is waited for durably, not here.
         if (record.state.status === 'in_doubt' || record.state.isPending) {
           return recorded(await lookAgain(deps, job));
@@ -96,14 +96,8 @@ async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome>
 }
 
 /** Reads the effect, storing its intent first where nobody has, and refuses a ledger that has lost time. */
-async function look(deps: EngineDeps, job: EffectJob): Promise<BeginAnswer> {
-  let begin = await deps.ledger.begin(job.tenant, job.id, job.rootKey);
-  if (!begin && job.intent) {
-    await deps.crash('before-intent', job.tool.name);
-    await deps.ledger.intend([job.intent]);
-    await deps.crash('after-intent', job.tool.name);
-    begin = await deps.ledger.begin(job.tenant, job.id, job.rootKey);
-  }
+async function look(deps: EngineDeps, job: EffectJob, isFirst = false): Promise<BeginAnswer> {
+  const begin = await beginOrIntend(deps, job, isFirst);
   if (!begin || begin.seq < job.seqSeen) {
     throw ApplicationFailure.nonRetryable(
       `The ledger is older than this run: it has seen sequence ${job.seqSeen}, the ledger holds ` +
@@ -118,6 +112,20 @@ async function look(deps: EngineDeps, job: EffectJob): Promise<BeginAnswer> {
       FailureType.EffectArgumentsDiffer,
     );
   }
+  return begin;
+}
+
+/** An intent that is lost with an outage of the database, before anything durable followed it, is stored again. */
+async function beginOrIntend(
+  { ledger, crash }: EngineDeps,
+  { tool, tenant, id, rootKey, intent }: EffectJob,
+  isFirst: boolean,
+): Promise<BeginAnswer | undefined> {
+  const known = isFirst && intent ? undefined : await ledger.begin(tenant, id, rootKey);
+  if (known || !intent) return known;
+  await crash('before-intent', tool.name);
+  const begin = await ledger.begin(tenant, id, rootKey, intent);
+  await crash('after-intent', tool.name);
   return begin;
 }
 
@@ -175,7 +183,7 @@ async function readAnswer(
     await deps.crash('after-settle', job.tool.name);
     return recorded(answer);
   }
-  const settled = await appendOrCarry(deps, job, answer.entries);
+  const settled = await appendOrCarry(deps, job, answer.entries, answer.seen);
   if ('kind' in settled) return settled;
   await deps.crash('after-settle', job.tool.name);
   const { status } = settled.record.state;

@@ -25,6 +25,8 @@ export type WriteState =
   | {
       kind: 'granted';
       fence: number;
+      /** The effect with this permit. */
+      seen: EffectRecord;
       /** An earlier send is open: an answer to this one may say nothing of that one. */
       isResend: boolean;
       /** Set when the connection was never made. */
@@ -84,7 +86,7 @@ export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
       state = { kind: 'denied', answer };
       throw new SendDenied(answer.kind);
     }
-    state = { kind: 'granted', fence: answer.record.fence, isResend: answer.isResend };
+    state = toGranted(answer);
     await crash('before-send', record.tool);
     // A process that slept between the permit and the write no longer holds it.
     if (clock.nowMs() - askedAtMs > claim.leaseMs) {
@@ -145,9 +147,17 @@ function isSent(state: WriteState): boolean {
   return state.kind === 'granted' && state.notSent === undefined;
 }
 
+function toGranted({
+  record,
+  isResend,
+}: Extract<DispatchAnswer, { kind: 'granted' }>): Extract<WriteState, { kind: 'granted' }> {
+  return { kind: 'granted', fence: record.fence, seen: record, isResend };
+}
+
 function toDispatch(options: EffectFetchOptions, request: FrozenRequest | null): DispatchRequest {
   const { record, claim, callsPerRunMax, ignoresIdentity } = options;
-  return { tenant: record.tenant, id: record.id, claim, request, callsPerRunMax, ignoresIdentity };
+  const { tenant, id } = record;
+  return { tenant, id, claim, request, callsPerRunMax, ignoresIdentity, seen: record };
 }
 
 /** The one request on the wire; notes in `state` what came of it. */

@@ -10,8 +10,9 @@ export function append(
   deps: EngineDeps,
   job: EffectJob,
   entries: readonly FactEntry[],
+  seen?: EffectRecord,
 ): Promise<AppendAnswer> {
-  return deps.ledger.append(job.tenant, job.id, entries);
+  return deps.ledger.append(job.tenant, job.id, entries, seen);
 }
 
 const APPEND_PATIENCE_MS = 5_000;
@@ -21,11 +22,12 @@ export async function appendOrCarry(
   deps: EngineDeps,
   job: EffectJob,
   entries: readonly FactEntry[],
+  seen?: EffectRecord,
 ): Promise<AppendAnswer | EffectOutcome> {
   const givesUpAtMs = deps.clock.nowMs() + APPEND_PATIENCE_MS;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await within(deps, givesUpAtMs, append(deps, job, entries));
+      return await within(deps, givesUpAtMs, append(deps, job, entries, seen));
     } catch (error) {
       if (!(error instanceof LedgerUnavailable)) throw error;
       if (deps.clock.nowMs() >= givesUpAtMs) {

@@ -1,12 +1,11 @@
-// Appends facts and stores their fold: the only code that changes an effect's state.
-import type { Fact } from '../../domain/rules/effect.ts';
-import type { Json } from '../../domain/rules/json.ts';
+// Appends facts with their fold: by one statement on an effect that is as it was seen, otherwise under its lock.
 import { type Observation, observe } from '../../domain/rules/observe.ts';
-import type { Transaction } from './database.ts';
+import { type Database, inside, type QueryOptions, type Transaction } from './database.ts';
 import type { AppendAnswer, EffectRecord, FactEntry } from './effect-ledger.ts';
-import { type EffectRow, toRecord } from './effect-rows.ts';
+import { type EffectRow, ROW, toRecord } from './effect-rows.ts';
 import { readHolder } from './identity-standing.ts';
 import { toStorable } from './storable.ts';
+import { storeFacts, unlessRaceLost } from './store-facts.ts';
 
 /** Reads one effect, locked when asked. */
 export async function readEffect(
@@ -16,7 +15,7 @@ export async function readEffect(
   lock: '' | 'for update' = '',
 ): Promise<EffectRecord | undefined> {
   const { rows } = await tx.query<EffectRow>(
-    `select * from pawl.effects where tenant = $1 and id = $2 ${lock}`,
+    `select ${ROW} from pawl.effects where tenant = $1 and id = $2 ${lock}`,
     [tenant, id],
   );
   return rows[0] && toRecord(rows[0]);
@@ -33,16 +32,37 @@ export async function appendFacts(
   if (!before) throw new Error(`The ledger does not know the effect ${id}`);
   const fresh: FactEntry[] = [];
   for (const entry of toStorable(entries)) {
-    if (await isSaidAlready(tx, tenant, id, entry)) continue;
-    fresh.push(entry);
-    await insertFact(tx, tenant, id, entry);
+    if (!(await isSaidAlready(tx, before, entry, fresh))) fresh.push(entry);
   }
   const observation = observe(before, fresh, await isIdentityFree(tx, before));
-  const record = await storeObservation(tx, before, observation);
-  if (observation.becameDefinite && record.state.status === 'applied') {
-    await releaseUndone(tx, record);
+  const answer = await storeFacts(inside(tx), before, { entries: fresh, observation });
+  if (!answer) throw new Error(`The effect ${before.shortId} vanished under its lock`);
+  if (isUndoing(before, observation)) await releaseUndone(tx, before);
+  return answer;
+}
+
+/**
+ * The same by one statement, on the effect as the caller has seen it; undefined when it has changed since, or when more
+ * than the effect itself has to be looked at: then nothing has happened.
+ */
+export function appendToSeen(
+  database: Database,
+  seen: EffectRecord,
+  entries: readonly FactEntry[],
+  options?: QueryOptions,
+): Promise<AppendAnswer | undefined> {
+  const fresh = toStorable(entries);
+  const observation = observe(seen, fresh, true);
+  const takesIdentity = observation.after.holdsIdentity && !seen.holdsIdentity;
+  const isRepeatable = fresh.some(({ fact }) => fact.kind === 'not_sent');
+  if (takesIdentity || isRepeatable || isUndoing(seen, observation)) {
+    return Promise.resolve(undefined);
   }
-  return { record, seq: await readSeq(tx, tenant, before.rootKey, observation.becameDefinite) };
+  return unlessRaceLost(storeFacts(database, seen, { entries: fresh, observation }, options));
+}
+
+function isUndoing({ compensates }: EffectRecord, { becameDefinite, after }: Observation): boolean {
+  return compensates !== null && becameDefinite && after.state.status === 'applied';
 }
 
 /** What was undone may be meant anew: its identity is free again. */
@@ -50,7 +70,6 @@ async function releaseUndone(
   tx: Transaction,
   { tenant, compensates }: EffectRecord,
 ): Promise<void> {
-  if (compensates === null) return;
   await tx.query('update pawl.effects set holds_identity = false where tenant = $1 and id = $2', [
     tenant,
     compensates,
@@ -66,96 +85,16 @@ async function isIdentityFree(tx: Transaction, record: EffectRecord): Promise<bo
 /** A permit is given back once: an append is repeated when the answer to its commit was lost. */
 async function isSaidAlready(
   tx: Transaction,
-  tenant: string,
-  id: string,
+  { tenant, id }: EffectRecord,
   { fact, fence }: FactEntry,
+  fresh: readonly FactEntry[],
 ): Promise<boolean> {
   if (fact.kind !== 'not_sent' || fence === undefined) return false;
+  if (fresh.some((said) => said.fact.kind === 'not_sent' && said.fence === fence)) return true;
   const { rowCount } = await tx.query(
     `select 1 from pawl.effect_facts
      where tenant = $1 and effect_id = $2 and kind = 'not_sent' and fence = $3 limit 1`,
     [tenant, id, fence],
   );
   return rowCount !== 0;
-}
-
-async function insertFact(
-  tx: Transaction,
-  tenant: string,
-  id: string,
-  entry: FactEntry,
-): Promise<void> {
-  const { kind, source, data } = splitFact(entry.fact);
-  await tx.query(
-    `insert into pawl.effect_facts (tenant, effect_id, ordinal, kind, source, attempt, fence, data)
-     select $1, $2, coalesce(max(ordinal), 0) + 1, $3, $4, $5, $6, $7
-     from pawl.effect_facts where tenant = $1 and effect_id = $2`,
-    [
-      tenant,
-      id,
-      kind,
-      source,
-      entry.attempt ?? null,
-      entry.fence ?? null,
-      JSON.stringify({ ...data, ...entry.details }),
-    ],
-  );
-}
-
-function splitFact(fact: Fact): { kind: string; source: string; data: Record<string, Json> } {
-  const { kind, ...rest } = fact;
-  const { source = 'engine', ...data } = rest as { source?: string } & Record<string, Json>;
-  return { kind, source, data };
-}
-
-async function storeObservation(
-  tx: Transaction,
-  before: EffectRecord,
-  { after, leaseMs }: Observation,
-): Promise<EffectRecord> {
-  const { state } = after;
-  const { rows } = await tx.query<EffectRow>(
-    `update pawl.effects set status = $3, sends = $4, absents = $5, has_conflict = $6, is_pending = $7,
-       code = $8, reason = $9, output = $10, output_problem = $11, same_as = $12, receiver_reference = $13,
-       holds_identity = $14, updated_at = clock_timestamp(),
-       lease_until = case when $15::bigint is null then lease_until
-         else clock_timestamp() + $15::bigint * interval '1 millisecond' end
-     where tenant = $1 and id = $2 returning *`,
-    [
-      before.tenant,
-      before.id,
-      state.status,
-      state.sends,
-      state.absents,
-      state.conflict,
-      state.isPending ?? false,
-      state.code ?? null,
-      state.reason ?? null,
-      after.output === null ? null : JSON.stringify(after.output),
-      after.outputProblem,
-      after.sameAs,
-      after.reference,
-      after.holdsIdentity,
-      leaseMs ?? null,
-    ],
-  );
-  const [row] = rows;
-  if (!row) throw new Error(`The effect ${before.shortId} vanished under its lock`);
-  return toRecord(row);
-}
-
-async function readSeq(
-  tx: Transaction,
-  tenant: string,
-  rootKey: string,
-  raises: boolean,
-): Promise<number> {
-  const { rows } = await tx.query<{ seq: number }>(
-    raises
-      ? `insert into pawl.run_seqs (tenant, root_key, seq) values ($1, $2, 1)
-         on conflict (tenant, root_key) do update set seq = run_seqs.seq + 1 returning seq`
-      : 'select seq from pawl.run_seqs where tenant = $1 and root_key = $2',
-    [tenant, rootKey],
-  );
-  return rows[0]?.seq ?? 0;
 }

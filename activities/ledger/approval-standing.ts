@@ -1,45 +1,43 @@
 // Reads an approval with its decision: the rows are the authority, whatever a signal said.
 import { createHash } from 'node:crypto';
-import type { Transaction } from './database.ts';
-import type { ApprovalStanding, EffectRecord } from './effect-ledger.ts';
+import type { ApprovalStanding } from './effect-ledger.ts';
 
-interface StandingRow {
+/** An approval with its decision, as `APPROVAL` asks for it; times are epoch milliseconds. */
+export interface StandingRow {
   id: string;
   fingerprint: string;
   tool_pin: string;
   requirement: string;
   nonce: string;
-  expires_at: Date;
+  expires_at: number;
   decision: 'approve' | 'deny' | null;
-  decided_at: Date | null;
+  decided_at: number | null;
   approver: string | null;
   reason: string | null;
   binding: string | null;
 }
 
-/** The newest approval of an effect, or null when none was asked for. */
-export async function readApprovalStanding(
-  tx: Transaction,
-  record: EffectRecord,
-): Promise<ApprovalStanding | null> {
-  const { rows } = await tx.query<StandingRow>(
-    `select a.id, a.fingerprint, a.tool_pin, a.requirement, a.nonce, a.expires_at,
-            d.decision, d.decided_at, d.approver, d.reason, d.binding
-     from pawl.approvals a
-     left join pawl.decisions d on d.tenant = a.tenant and d.approval_id = a.id
-     where a.tenant = $1 and a.effect_id = $2 order by a.created_at desc limit 1`,
-    [record.tenant, record.id],
-  );
-  const [row] = rows;
-  if (!row) return null;
+/** The newest approval of an effect `e` as one JSON column; null when none was asked for. */
+export const APPROVAL = `(select to_jsonb(p) from (
+  select a.id, a.fingerprint, a.tool_pin, a.requirement, a.nonce, ${epochMs('a.expires_at')} as expires_at,
+    d.decision, ${epochMs('d.decided_at')} as decided_at, d.approver, d.reason, d.binding
+  from pawl.approvals a
+  left join pawl.decisions d on d.tenant = a.tenant and d.approval_id = a.id
+  where a.tenant = e.tenant and a.effect_id = e.id order by a.created_at desc limit 1) p)`;
+
+function epochMs(column: string): string {
+  return `floor(extract(epoch from ${column}) * 1000)::bigint`;
+}
+
+export function toApprovalStanding(row: StandingRow): ApprovalStanding {
   return {
     id: row.id,
     fingerprint: row.fingerprint,
     toolPin: row.tool_pin,
     requirement: row.requirement,
-    expiresAtMs: row.expires_at.getTime(),
+    expiresAtMs: row.expires_at,
     decision: row.decision,
-    decidedAtMs: row.decided_at?.getTime() ?? null,
+    decidedAtMs: row.decided_at,
     approver: row.approver,
     reason: row.reason,
     isBound:

@@ -1,5 +1,8 @@
 // The way to PostgreSQL: one pool, transactions that are safe behind PgBouncer, and errors that name the database.
 import pg from 'pg';
+import { type BodyDoor, createBodyDoor } from '../encryption/body-door.ts';
+import type { KeyProvider } from '../encryption/key-provider.ts';
+import type { Statement } from '../encryption/run-keys.ts';
 import { toErrorMessage } from '../error-facts.ts';
 
 /** A connection inside a transaction. */
@@ -26,6 +29,8 @@ export interface DatabaseOptions {
   readonly url: string;
   /** @default 10 */
   readonly connectionsMax?: number;
+  /** Bodies are sealed with them. @default none: they are written in the clear */
+  readonly keys?: KeyProvider | undefined;
 }
 
 export interface TransactionOptions<T> {
@@ -35,9 +40,21 @@ export interface TransactionOptions<T> {
   readonly whileCommitting?: (result: T) => unknown;
 }
 
-export interface Database {
-  /** One statement outside a transaction. */
-  query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+export interface QueryOptions {
+  /** Called when the statement is on the wire, before its answer is read. */
+  readonly whileSending?: () => unknown;
+}
+
+/** Statements, each a transaction of its own (committed when it returns), or all inside of one: see `inside`. */
+export interface Statements {
+  query<Row extends pg.QueryResultRow>(
+    text: string,
+    values?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<Row[]>;
+}
+
+export interface Database extends Statements {
   /** Commits what `work` did, or nothing. */
   transaction<T>(
     work: (tx: Transaction) => Promise<T>,
@@ -52,7 +69,8 @@ const CONNECT_TIMEOUT_MS = 30_000;
 const QUERY_TIMEOUT_MS = 10_000;
 
 /** Opens a pool; connections are made when first needed. */
-export function openDatabase({ url, connectionsMax = 10 }: DatabaseOptions): Database {
+export function openDatabase({ url, connectionsMax = 10, keys }: DatabaseOptions): Database {
+  const door = createBodyDoor({ keys });
   const pool = new pg.Pool({
     connectionString: url,
     max: connectionsMax,
@@ -64,19 +82,70 @@ export function openDatabase({ url, connectionsMax = 10 }: DatabaseOptions): Dat
   // Without a listener a restart of PostgreSQL ends the process.
   pool.on('error', () => undefined);
   return {
-    async query<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) {
-      const { rows } = await guarded(() => pool.query<Row>(text, [...values]));
-      return rows;
-    },
-    transaction: (work, options) => guarded(() => transact(pool, work, options ?? {})),
+    query: (text, values = [], { whileSending } = {}) =>
+      guarded(() => ask(pool, door, text, values, whileSending)),
+    transaction: (work, options) => guarded(() => transact(pool, door, work, options ?? {})),
     close: () => pool.end(),
   };
 }
 
+/** The statements of an open transaction: none of them commits, so there is nothing to call while one does. */
+export function inside(tx: Transaction): Statements {
+  return {
+    async query<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) {
+      return (await tx.query<Row>(text, [...values])).rows;
+    },
+  };
+}
+
+async function ask<Row extends pg.QueryResultRow>(
+  pool: pg.Pool,
+  door: BodyDoor,
+  text: string,
+  values: readonly unknown[],
+  whileSending?: () => unknown,
+): Promise<Row[]> {
+  const client = await pool.connect();
+  client.on('error', ignore);
+  let broken: Error | undefined;
+  try {
+    const statement = statementsOf(client);
+    const asked = client.query<Row>(text, await door.seal(statement, values));
+    // Heard below; a hook that throws first must not leave it unheard.
+    asked.catch(ignore);
+    await whileSending?.();
+    return await door.open(statement, (await asked).rows, values);
+  } catch (error) {
+    broken = isConnectionError(error) ? (error as Error) : undefined;
+    throw error;
+  } finally {
+    client.off('error', ignore);
+    client.release(broken);
+  }
+}
+
 const RETRIES_MAX = 5;
+
+/** The client's own statements, past the door: for the keys themselves. */
+function statementsOf(client: pg.PoolClient): Statement {
+  return async (text, values) => (await client.query(text, [...values])).rows as never[];
+}
+
+/** The same connection with its bodies sealed and opened on the way. A statement as an object is a user's own. */
+function behind(door: BodyDoor, client: pg.PoolClient): Transaction {
+  const statement = statementsOf(client);
+  const query = async (text: unknown, values?: readonly unknown[]): Promise<pg.QueryResult> => {
+    if (typeof text !== 'string') return client.query(text as pg.QueryConfig);
+    const result = await client.query(text, values && (await door.seal(statement, values)));
+    if (Array.isArray(result.rows)) await door.open(statement, result.rows as object[], values);
+    return result;
+  };
+  return Object.create(client, { query: { value: query } }) as Transaction;
+}
 
 async function transact<T>(
   pool: pg.Pool,
+  shared: BodyDoor,
   work: (tx: Transaction) => Promise<T>,
   { durable = true, whileCommitting }: TransactionOptions<T>,
 ): Promise<T> {
@@ -87,12 +156,14 @@ async function transact<T>(
     let broken: Error | undefined;
     try {
       await client.query(durable ? 'begin' : "begin; set local synchronous_commit = 'off'");
-      const result = await work(client);
+      const door = shared.begin();
+      const result = await work(behind(door, client));
       const committed = client.query('commit');
       // Heard below; a hook that throws first must not leave it unheard.
       committed.catch(ignore);
       await whileCommitting?.(result);
       await committed;
+      door.keep();
       return result;
     } catch (error) {
       broken = isConnectionError(error) ? (error as Error) : undefined;
@@ -111,7 +182,8 @@ const ignore = (): void => undefined;
 // Unique violation, serialisation failure, deadlock: the other transaction won, and the next look sees its result.
 const RACE_LOST = new Set(['23505', '40001', '40P01']);
 
-function isRaceLost(error: unknown): boolean {
+/** Another transaction won: a look at what it did says how to go on. */
+export function isRaceLost(error: unknown): boolean {
   return RACE_LOST.has(codeOf(error));
 }
 

@@ -40,6 +40,8 @@ export interface EffectRecord extends EffectIntent, Observed, Held {
   readonly wireKey: string;
   readonly leaseUntilMs: number | null;
   readonly firstSentAtMs: number | null;
+  /** Another one after every change; '' in a ledger that needs none. */
+  readonly version: string;
 }
 
 /** The exact bytes of an effect's one write. */
@@ -86,6 +88,8 @@ export interface DispatchRequest {
   readonly callsPerRunMax: number | undefined;
   /** An approval that says "both are meant" lets an effect pass beside the holder of its identity. */
   readonly ignoresIdentity: boolean;
+  /** The effect as the caller last saw it: a ledger may save itself a look at what has not changed since. */
+  readonly seen?: EffectRecord | undefined;
 }
 
 export type DispatchAnswer =
@@ -121,7 +125,13 @@ export interface EffectLedger {
   /** Stores intents that are not there yet; never changes one that is. */
   intend(intents: readonly EffectIntent[]): Promise<void>;
   /** Reads the effect with everything that permission depends on; folds in human settlements that wait. */
-  begin(tenant: string, id: string, rootKey: string): Promise<BeginAnswer | undefined>;
+  begin(
+    tenant: string,
+    id: string,
+    rootKey: string,
+    /** Stored first, as by `intend`, when the ledger does not know the effect. */
+    intent?: EffectIntent,
+  ): Promise<BeginAnswer | undefined>;
   /** The permission to send: durable when this returns `granted`. */
   dispatch(request: DispatchRequest): Promise<DispatchAnswer>;
   /**
@@ -129,11 +139,17 @@ export interface EffectLedger {
    * happened; when the answer to the commit is lost, the effect's row says what has (`LedgerUnavailable`).
    */
   transact(
-    request: Omit<DispatchRequest, 'request'>,
+    request: Omit<DispatchRequest, 'request' | 'seen'>,
     work: (tx: LedgerTransaction, record: EffectRecord) => Promise<TransactionEnd>,
   ): Promise<TransactAnswer>;
   /** Appends observations; never refused, however late. Durable when it returns. */
-  append(tenant: string, id: string, entries: readonly FactEntry[]): Promise<AppendAnswer>;
+  append(
+    tenant: string,
+    id: string,
+    entries: readonly FactEntry[],
+    /** The effect as the caller last saw it, as in `DispatchRequest`. */
+    seen?: EffectRecord,
+  ): Promise<AppendAnswer>;
   /** Dispatched effects whose lease has ended, oldest first. */
   findOverdue(limit: number): Promise<readonly EffectRecord[]>;
   request(tenant: string, id: string): Promise<FrozenRequest | undefined>;

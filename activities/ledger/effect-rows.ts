@@ -2,6 +2,7 @@
 import type { EffectState, EffectStatus } from '../../domain/rules/effect.ts';
 import type { Contract } from '../../domain/rules/contract.ts';
 import type { Json } from '../../domain/rules/json.ts';
+import { Body, Secret } from '../encryption/sealed-body.ts';
 import type { EffectIntent, EffectRecord, FrozenRequest } from './effect-ledger.ts';
 
 export interface EffectRow {
@@ -45,7 +46,11 @@ export interface EffectRow {
   is_pending: boolean;
   receiver_reference: string | null;
   compensates: string | null;
+  version: string;
 }
+
+/** All columns, and which version of the row it is: its xmin changes with every change of it. */
+export const ROW = '*, xmin::text as version';
 
 /** A stored effect. */
 export function toRecord(row: EffectRow): EffectRecord {
@@ -95,6 +100,7 @@ export function toRecord(row: EffectRow): EffectRecord {
     claimedBy: row.claimed_by,
     leaseUntilMs: row.lease_until?.getTime() ?? null,
     firstSentAtMs: row.first_sent_at?.getTime() ?? null,
+    version: row.version,
   };
 }
 
@@ -125,39 +131,66 @@ const INTENT_COLUMNS = [
   'status',
 ] as const;
 
-/** `insert … on conflict do nothing`: an intent that is there already stays as it is. */
-export const INSERT_INTENT = `insert into pawl.effects (${INTENT_COLUMNS.join(', ')})
-  values (${INTENT_COLUMNS.map((_, index) => `$${index + 1}`).join(', ')})
-  on conflict (tenant, id) do nothing`;
+/**
+ * CTEs `intended` and `said`: the intents that are not there yet, each with its first fact; one that is there stays as
+ * it is. `rows` is the place of what `toIntentRows` makes; nothing is written where `condition` does not hold.
+ */
+export function intend(rows: string, condition = 'true'): string {
+  const columns = INTENT_COLUMNS.join(', ');
+  // JSON's null would become SQL's.
+  const given = columns.replace(' arguments,', " coalesce(arguments, 'null'),");
+  return `intended as (
+      insert into pawl.effects (${columns})
+      select ${given} from jsonb_populate_recordset(null::pawl.effects, ${rows}::jsonb)
+      where ${condition}
+      on conflict (tenant, id) do nothing returning ${ROW}),
+    said as (
+      insert into pawl.effect_facts (tenant, effect_id, ordinal, kind, source)
+      select tenant, id, 1, 'intended', 'engine' from intended)`;
+}
 
-/** The values of `INSERT_INTENT`. */
-export function toIntentValues(intent: EffectIntent, wireKey: string): unknown[] {
-  return [
-    intent.tenant,
-    intent.id,
-    intent.shortId,
-    intent.runKey,
-    intent.rootKey,
-    intent.turn,
-    intent.call,
-    intent.generation,
-    intent.workflowId,
-    intent.tool,
-    intent.contract,
-    wireKey,
-    intent.keyRetentionMs,
-    intent.hasProbe,
-    intent.sendsMax,
-    intent.fingerprint,
-    JSON.stringify(intent.arguments),
-    intent.summary,
-    intent.amount?.minor ?? null,
-    intent.amount?.currency ?? null,
-    intent.identityHash,
-    intent.approvalId,
-    intent.compensates,
-    'intended',
-  ];
+/** There is nothing to seal in no intents. */
+const NOBODY = { tenant: '', runKey: '' };
+
+/** Intents as JSON rows of `pawl.effects`. */
+export function toIntentRows(
+  intents: readonly EffectIntent[],
+  wireKeyOf: (effectId: string) => string,
+): Body {
+  const rows = intents.map((intent) => toIntentRow(intent, wireKeyOf(intent.id)));
+  return new Body(intents[0] ?? NOBODY, 'effects.arguments', { kind: 'json', value: rows });
+}
+
+function toIntentRow(
+  intent: EffectIntent,
+  wireKey: string,
+): Record<(typeof INTENT_COLUMNS)[number], Json | Secret> {
+  return {
+    tenant: intent.tenant,
+    id: intent.id,
+    short_id: intent.shortId,
+    run_key: intent.runKey,
+    root_key: intent.rootKey,
+    turn: intent.turn,
+    call: intent.call,
+    generation: intent.generation,
+    workflow_id: intent.workflowId,
+    tool: intent.tool,
+    contract: intent.contract,
+    wire_key: wireKey,
+    key_retention_ms: intent.keyRetentionMs,
+    has_probe: intent.hasProbe,
+    sends_max: intent.sendsMax,
+    fingerprint: intent.fingerprint,
+    arguments: new Secret('effects.arguments', intent.arguments, intent),
+    summary: new Secret('effects.summary', intent.summary, intent),
+    amount_minor: intent.amount?.minor ?? null,
+    currency: intent.amount?.currency ?? null,
+    identity_hash: intent.identityHash,
+    approval_id: intent.approvalId,
+    compensates: intent.compensates,
+    status: 'intended',
+  };
 }
 
 export interface RequestRow {

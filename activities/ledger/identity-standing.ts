@@ -2,7 +2,7 @@
 import { standingTowards } from '../../domain/rules/permit.ts';
 import type { Transaction } from './database.ts';
 import type { EffectRecord, IdentityStanding } from './effect-ledger.ts';
-import { type EffectRow, toRecord } from './effect-rows.ts';
+import { type EffectRow, ROW, toRecord } from './effect-rows.ts';
 
 /** How the identity of `record` stands; locked when the answer decides about a send. */
 export async function identityStanding(
@@ -21,7 +21,7 @@ export async function readHolder(
   lock: '' | 'for update' = '',
 ): Promise<EffectRecord | undefined> {
   const { rows } = await tx.query<EffectRow>(
-    `select * from pawl.effects
+    `select ${ROW} from pawl.effects
      where tenant = $1 and tool = $2 and identity_hash = $3 and holds_identity and id <> $4 ${lock}`,
     [record.tenant, record.tool, record.identityHash, record.id],
   );

@@ -30,12 +30,6 @@ export async function foldNotices(tx: Transaction, record: EffectRecord): Promis
   return (await appendFacts(tx, record.tenant, record.id, entries)).record;
 }
 
-/** Whether somebody has written about the effect what no fact names yet. */
-export async function hasNotices(tx: Transaction, tenant: string, id: string): Promise<boolean> {
-  const { rowCount } = await tx.query(HAS_NOTICES, [tenant, id]);
-  return rowCount !== 0;
-}
-
 async function readWaiting(tx: Transaction, record: EffectRecord): Promise<readonly FactEntry[]> {
   // A human's word comes last: on a contradiction it is the one that ends it.
   return [...(await readCallbacks(tx, record)), ...(await readSettlements(tx, record))];
@@ -87,17 +81,20 @@ const MEANT_BY_ROW = {
   reference: 'e.receiver_reference',
 };
 
-const HAS_NOTICES = `
-  select 1 from pawl.settlements s
-  where s.tenant = $1 and s.effect_id = $2 and not exists (
+function isUnsaid(kind: 'settlement' | 'callback', id: string): string {
+  return `not exists (
     select 1 from pawl.effect_facts f
-    where f.tenant = s.tenant and f.effect_id = s.effect_id and f.data->>'settlement' = s.id)
-  union all
-  select 1 from pawl.effects e join pawl.callbacks c on ${namesByKey(MEANT_BY_ROW)} or ${namesByReference(MEANT_BY_ROW)}
-  where e.tenant = $1 and e.id = $2 and not exists (
-    select 1 from pawl.effect_facts f
-    where f.tenant = e.tenant and f.effect_id = e.id and f.data->>'callback' = c.id)
-  limit 1`;
+    where f.tenant = e.tenant and f.effect_id = e.id and f.data->>'${kind}' = ${id})`;
+}
+
+/** Whether somebody has written about an effect `e` what no fact names yet; each part by an index of its own. */
+export const IS_NOTICED = `(
+  exists (select 1 from pawl.settlements s
+    where s.tenant = e.tenant and s.effect_id = e.id and ${isUnsaid('settlement', 's.id')})
+  or exists (select 1 from pawl.callbacks c
+    where ${namesByKey(MEANT_BY_ROW)} and ${isUnsaid('callback', 'c.id')})
+  or (e.receiver_reference is not null and exists (select 1 from pawl.callbacks c
+    where ${namesByReference(MEANT_BY_ROW)} and ${isUnsaid('callback', 'c.id')})))`;
 
 const MEANT = { tenant: '$1', id: '$2', tool: '$3', wireKey: '$4', reference: '$5' };
 

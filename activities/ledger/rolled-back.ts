@@ -14,10 +14,15 @@ export interface SeenByRun {
   readonly seq: number | undefined;
 }
 
-/**
- * Throws `Ledger.RolledBack` when the ledger holds less of the run than it has seen. Inside the caller's transaction.
- * A fork begins behind the turns that it has from its source.
- */
+/** How far the ledger has come with a run. */
+export interface HeldByLedger {
+  readonly opened: boolean;
+  /** Answers of the model; a fork begins behind the turns that it has from its source. */
+  readonly turn: number;
+  readonly seq: number;
+}
+
+/** Throws `Ledger.RolledBack` when the ledger holds less of the run than it has seen. Inside the caller's transaction. */
 export async function requireCurrentLedger(tx: Transaction, seen: SeenByRun): Promise<void> {
   const { rows } = await tx.query<{ turn: number; opened: boolean; seq: number }>(
     `select greatest(r.turn, (r.forked_from->>'turn')::integer - 1) as turn,
@@ -27,7 +32,14 @@ export async function requireCurrentLedger(tx: Transaction, seen: SeenByRun): Pr
      where r.tenant = $1 and r.run_key = $2`,
     [seen.tenant, seen.runKey, seen.rootKey],
   );
-  const [held] = rows;
+  requireHeld(rows[0], seen);
+}
+
+/** The same of what was read already. */
+export function requireHeld(
+  held: HeldByLedger | undefined,
+  seen: Pick<SeenByRun, 'turns' | 'seq'>,
+): void {
   if (!held?.opened) throw rolledBack('the ledger does not know it');
   if (held.turn < seen.turns) {
     throw rolledBack(

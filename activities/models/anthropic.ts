@@ -17,24 +17,31 @@ export function createAnthropicProvider(
   importSdk: () => Promise<Sdk> = () => import('@anthropic-ai/sdk'),
 ): ModelProvider {
   const baseURL = new URL(account.baseURL ?? 'https://api.anthropic.com').href;
+  const open = ({ Anthropic }: Sdk, own?: typeof fetch): InstanceType<Sdk['Anthropic']> =>
+    new Anthropic({
+      apiKey: account.apiKey,
+      baseURL,
+      maxRetries: 0,
+      timeout: account.timeoutMs ?? TIMEOUT_MS,
+      logLevel: 'off',
+      ...(own ? { fetch: own } : {}),
+    });
+  let loading: Promise<Sdk> | undefined;
+  let usual: InstanceType<Sdk['Anthropic']> | undefined;
   return {
     name: NAME,
     async call(request, context) {
-      const { Anthropic } = await loadSdk(importSdk);
-      const client = new Anthropic({
-        apiKey: account.apiKey,
-        baseURL,
-        maxRetries: 0,
-        timeout: account.timeoutMs ?? TIMEOUT_MS,
-        logLevel: 'off',
-        ...(context.fetch ? { fetch: context.fetch } : {}),
-      });
+      loading ??= loadSdk(importSdk);
+      // A package that is missing is looked for again.
+      loading.catch(() => (loading = undefined));
+      const sdk = await loading;
+      const client = context.fetch ? open(sdk, context.fetch) : (usual ??= open(sdk));
       // The SDK's own `idempotencyKey` option sends nothing, so the header is ours.
       const headers = { 'idempotency-key': context.idempotencyKey };
       return readStreamedCall({
         provider: NAME,
         account,
-        errors: Anthropic,
+        errors: sdk.Anthropic,
         context,
         answer: new AnthropicAnswer(request.model),
         open: () =>

@@ -17,24 +17,31 @@ export function createOpenAiProvider(
   importSdk: () => Promise<Sdk> = () => import('openai'),
 ): ModelProvider {
   const baseURL = new URL(account.baseURL ?? 'https://api.openai.com/v1').href;
+  const open = ({ OpenAI }: Sdk, own?: typeof fetch): InstanceType<Sdk['OpenAI']> =>
+    new OpenAI({
+      apiKey: account.apiKey,
+      baseURL,
+      maxRetries: 0,
+      timeout: account.timeoutMs ?? TIMEOUT_MS,
+      logLevel: 'off',
+      ...(own ? { fetch: own } : {}),
+    });
+  let loading: Promise<Sdk> | undefined;
+  let usual: InstanceType<Sdk['OpenAI']> | undefined;
   return {
     name: NAME,
     async call(request, context) {
-      const { OpenAI } = await loadSdk(importSdk);
-      const client = new OpenAI({
-        apiKey: account.apiKey,
-        baseURL,
-        maxRetries: 0,
-        timeout: account.timeoutMs ?? TIMEOUT_MS,
-        logLevel: 'off',
-        ...(context.fetch ? { fetch: context.fetch } : {}),
-      });
+      loading ??= loadSdk(importSdk);
+      // A package that is missing is looked for again.
+      loading.catch(() => (loading = undefined));
+      const sdk = await loading;
+      const client = context.fetch ? open(sdk, context.fetch) : (usual ??= open(sdk));
       // The SDK's own `idempotencyKey` option sends nothing, so the header is ours.
       const headers = { 'idempotency-key': context.idempotencyKey };
       return readStreamedCall({
         provider: NAME,
         account,
-        errors: OpenAI,
+        errors: sdk.OpenAI,
         context,
         answer: new OpenAiAnswer(),
         open: () =>

@@ -4,14 +4,25 @@ import canonicalize from 'canonicalize';
 import type { Json } from '../../domain/rules/json.ts';
 import type { ToolCallPart, ToolResultPart } from '../../domain/rules/transcript.ts';
 
+// A transcript is sent anew each turn, and what stands in it never changes: made once for each value that is kept.
+const texts = new WeakMap<object, string>();
+const stables = new WeakMap<object, Json>();
+
 /** The same bytes for the same value, whatever order a database gave its keys: caches are prefix caches. */
 export function toStableText(value: Json): string {
-  return canonicalize(value) ?? 'null';
+  return onceOf(texts, value, () => canonicalize(value) ?? 'null');
 }
 
-/** The value with its keys in a stable order. */
+/** The value with its keys in a stable order; not to be changed. */
 export function toStable(value: Json): Json {
-  return JSON.parse(toStableText(value)) as Json;
+  return onceOf(stables, value, () => JSON.parse(canonicalize(value) ?? 'null') as Json);
+}
+
+function onceOf<T>(known: WeakMap<object, T>, value: Json, make: () => T): T {
+  if (typeof value !== 'object' || value === null) return make();
+  const made = known.get(value) ?? make();
+  known.set(value, made);
+  return made;
 }
 
 /** What a tool gave, as text for the model. */

@@ -8,6 +8,8 @@ import {
   type PolicyRequest,
   type PolicyVerdict,
 } from '../../domain/rules/policy.ts';
+import { createBoundedMap } from '../bounded-map.ts';
+import { canonicalJson } from '../effects/fingerprint.ts';
 import { toErrorCode, toErrorMessage } from '../error-facts.ts';
 import { loadOptionalPackage } from '../optional-package.ts';
 import { toCedarContext } from './cedar-context.ts';
@@ -15,6 +17,10 @@ import { parseCedarFile, type CedarRule } from './cedar-file.ts';
 import { type Policy, PolicyUnavailableError } from './policy.ts';
 
 const PACKAGE = '@cedar-policy/cedar-wasm';
+
+/** How many verdicts a process remembers of one policy, and how long a question may be. */
+const VERDICTS_MAX = 1_000;
+const QUESTION_CHARS_MAX = 4_000;
 
 /** The rule id of a call that no policy mentions: Cedar denies by default. */
 export const NO_PERMIT_RULE = 'pawl:no-permit';
@@ -57,9 +63,17 @@ function createCedarPolicy(cedar: typeof Cedar, file: string, text: string): Pol
     throw new PolicyUnavailableError(`${file}: ${toMessages(parsed.errors)}`);
   }
   const engine: Engine = { cedar, file, hash, rules };
+  // Cedar knows no clock and no state: the same question to the same text has the same answer, and each call is asked
+  // about twice, when it is proposed and at its send.
+  const given = createBoundedMap<string, PolicyVerdict>(VERDICTS_MAX);
   // Through a promise, so that whatever goes wrong is a rejection and never a throw inside a caller.
   const evaluate = (request: PolicyRequest) =>
-    Promise.resolve(request).then((asked) => toVerdict(engine, asked));
+    Promise.resolve(request).then((asked) => {
+      const question = canonicalJson(asked);
+      const verdict = given.get(question) ?? toVerdict(engine, asked);
+      if (question.length <= QUESTION_CHARS_MAX) given.set(question, verdict);
+      return verdict;
+    });
   return { hash, evaluate };
 }
 

@@ -37,9 +37,10 @@ export interface AgentRegistry {
 
 /** Loads every policy, before any task is polled. */
 export async function createAgentRegistry(
-  agents: readonly Agent[],
+  given: readonly Agent[],
   looseTools: readonly AnyTool[] = [],
 ): Promise<AgentRegistry> {
+  const agents = withSubAgents(given);
   const tools = new Map<string, AnyTool>();
   for (const tool of [...agents.flatMap((agent) => agent.tools), ...looseTools]) {
     const known = tools.get(tool.name);
@@ -56,13 +57,25 @@ export async function createAgentRegistry(
   return { agents: registered, tools };
 }
 
+/** Every agent once, its sub-agents behind it. */
+function withSubAgents(agents: readonly Agent[]): readonly Agent[] {
+  const found = new Set<Agent>();
+  const add = (agent: Agent): void => {
+    if (found.has(agent)) return;
+    found.add(agent);
+    agent.agents.forEach(add);
+  };
+  agents.forEach(add);
+  return [...found];
+}
+
 async function register(agent: Agent): Promise<RegisteredAgent> {
   const description: AgentDescription = {
     v: 1,
     name: agent.name,
     instructions: agent.instructions,
     model: agent.model,
-    tools: agent.tools.map(describeTool),
+    tools: [...agent.tools.map(describeTool), ...agent.agents.map(describeAgent)],
     outputSchema: agent.output ? toJsonSchema(agent.output) : null,
     maxOutputTokens: agent.maxOutputTokens,
     approvalExpiryMs: agent.approvalExpiryMs,
@@ -76,6 +89,8 @@ async function register(agent: Agent): Promise<RegisteredAgent> {
     hash: fingerprint(description),
     tools: Object.fromEntries(pins),
     budget: agent.budget,
+    ...(agent.agents.length > 0 ? { hasAgents: true } : {}),
+    ...(agent.compaction ? { compaction: agent.compaction } : {}),
   };
   return { agent, policy: await loadPolicy(agent.policy), description, pin };
 }
@@ -89,9 +104,19 @@ export function describeTool(tool: AnyTool): ToolDescription {
   };
 }
 
+/** A sub-agent is shown to the model as a tool that takes its input. */
+function describeAgent({ name, description, input }: Agent): ToolDescription {
+  return { name, description: description ?? '', inputSchema: toJsonSchema(input) };
+}
+
+// A tool never changes: asked at every send, made once.
+const pins = new WeakMap<AnyTool, string>();
+
 /** What an approval is bound to besides the arguments: a tool that means something else asks again. */
 export function toolPin(tool: AnyTool): string {
-  return fingerprint({ ...describeTool(tool), contract: tool.contract });
+  const pin = pins.get(tool) ?? fingerprint({ ...describeTool(tool), contract: tool.contract });
+  pins.set(tool, pin);
+  return pin;
 }
 
 /** JSON Schema of a zod schema's input side; what JSON Schema cannot say accepts anything: zod has the last word. */

@@ -1,4 +1,5 @@
 // Writes what a human is asked; reading the answer is the ledger's, giving it is the client's.
+import { jsonBody, textBody } from '../encryption/sealed-body.ts';
 import type { Transaction } from '../ledger/database.ts';
 import type { EffectIntent } from '../ledger/effect-ledger.ts';
 import type { RegisteredAgent } from './agent-registry.ts';
@@ -35,8 +36,8 @@ export async function insertApproval(
       intent.tool,
       approval.toolPin,
       intent.fingerprint,
-      JSON.stringify(intent.arguments),
-      intent.summary,
+      jsonBody(intent, 'approvals.arguments', intent.arguments),
+      textBody(intent, 'approvals.summary', intent.summary),
       intent.amount?.minor ?? null,
       intent.amount?.currency ?? null,
       approval.rule,

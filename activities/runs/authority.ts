@@ -12,17 +12,17 @@ export interface AuthorityScope {
   readonly tool: AnyTool;
   readonly tenant: string;
   readonly runKey: string;
+  /** The run's own; null when the ledger has lost its row. */
+  readonly agent: string | null;
+  readonly requester: string | null;
 }
 
 /** The authority of one run over its calls; fails closed when the run or its agent cannot be found. */
-export async function createAuthority(deps: RunDeps, scope: AuthorityScope): Promise<Authority> {
-  const { tool, tenant, runKey } = scope;
-  const [run] = await deps.database.query<{ agent: string; requester: string }>(
-    'select agent, requester from pawl.runs where tenant = $1 and run_key = $2',
-    [tenant, runKey],
-  );
-  const registered = run && deps.registry.agents.get(run.agent);
-  if (!registered) throw new PolicyUnavailableError(`this build has no policy for run ${runKey}`);
+export function createAuthority(deps: RunDeps, scope: AuthorityScope): Authority {
+  const { tool, tenant, runKey, agent, requester } = scope;
+  const registered = agent === null ? undefined : deps.registry.agents.get(agent);
+  if (!registered || requester === null)
+    throw new PolicyUnavailableError(`this build has no policy for run ${runKey}`);
   return {
     toolPin: toolPin(tool),
     evaluate: (record) =>
@@ -35,10 +35,10 @@ export async function createAuthority(deps: RunDeps, scope: AuthorityScope): Pro
         amount: record.amount ?? undefined,
         runKey,
         isTainted: false,
-        requester: run.requester,
+        requester,
       }),
     ask: (record, rule, requirement) =>
-      ask(deps, { registered, tool, record, requester: run.requester }, rule, requirement),
+      ask(deps, { registered, tool, record, requester }, rule, requirement),
   };
 }
 

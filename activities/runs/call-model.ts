@@ -44,7 +44,7 @@ export async function callModel(
         { ...request, model: name },
         {
           signal: context.cancellationSignal,
-          onChunk: () => context.heartbeat(),
+          onChunk: beatUnlessShort(context),
           idempotencyKey: `${idempotencyKey}-${requested}`,
         },
       ),
@@ -61,6 +61,16 @@ export async function callModel(
   } catch (error) {
     throw toFailure(error, attempt, deps.random());
   }
+}
+
+/** A beat is a write at Temporal's server: a call that is over at once needs none. */
+const SHORT_CALL_MS = 1_000;
+
+function beatUnlessShort(context: Context): () => void {
+  const startedAtMs = performance.now();
+  return () => {
+    if (performance.now() - startedAtMs > SHORT_CALL_MS) context.heartbeat();
+  };
 }
 
 /** The primary first; after some failures in a row each further candidate gets its turn, then the primary again. */

@@ -4,6 +4,13 @@ import { FailureType } from '../../domain/rules/failure.ts';
 import type { Json } from '../../domain/rules/json.ts';
 import type { RunResult } from '../../domain/rules/run.ts';
 import type { Part } from '../../domain/rules/transcript.ts';
+import {
+  type Body,
+  type BodyOwner,
+  jsonBody,
+  partlySecret,
+  secretMembers,
+} from '../encryption/sealed-body.ts';
 import { appendFacts } from '../ledger/append-facts.ts';
 import type { Transaction } from '../ledger/database.ts';
 import { parseJson, textOf } from './final-answer.ts';
@@ -30,8 +37,14 @@ export async function closeRun(deps: RunDeps, input: CloseInput): Promise<Json> 
       `update pawl.runs set result = $3, output = $4, stuck_cause = null,
          finished_at = coalesce(finished_at, clock_timestamp()), updated_at = clock_timestamp()
        where tenant = $1 and run_key = $2`,
-      [tenant, runKey, JSON.stringify(result), JSON.stringify(output)],
+      [
+        tenant,
+        runKey,
+        partlySecret(input, 'runs.result', secretMembers('runs.result', result, ['reason'])),
+        jsonBody(input, 'runs.output', output),
+      ],
     );
+    if (deps.isEncrypted) return null;
     return JSON.stringify(output).length <= INLINE_MAX_CHARS ? output : null;
   });
 }
@@ -97,8 +110,15 @@ export async function parkRun(deps: RunDeps, { tenant, runKey, cause }: ParkInpu
   await deps.database.query(
     `update pawl.runs set stuck_cause = $3, updated_at = clock_timestamp()
      where tenant = $1 and run_key = $2`,
-    [tenant, runKey, cause && JSON.stringify({ ...cause, at: new Date().toISOString() })],
+    [tenant, runKey, cause && toCauseBody({ tenant, runKey }, cause)],
   );
+}
+
+/** Its type and time are for SQL; its words may be a receiver's. */
+function toCauseBody(owner: BodyOwner, cause: NonNullable<ParkInput['cause']>): Body {
+  const place = 'runs.stuck_cause';
+  const stamped = { ...cause, at: new Date().toISOString() };
+  return partlySecret(owner, place, secretMembers(place, stamped, ['message']));
 }
 
 /** In place of an agent's name, which a run's own row would hold; no agent can be named so. */

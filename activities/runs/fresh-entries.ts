@@ -1,55 +1,56 @@
 // What the model is to be told next: everything that has happened since its last answer.
-import type { ModelStepResult } from '../../domain/rules/run.ts';
-import type { TranscriptEntry } from '../transcripts/transcript.ts';
-import { requireCurrentLedger } from '../ledger/rolled-back.ts';
+import { inside } from '../ledger/database.ts';
+import { requireCurrentLedger, requireHeld } from '../ledger/rolled-back.ts';
+import type { TranscriptEntry, TranscriptHead } from '../transcripts/transcript.ts';
 import type { ModelStepInput } from './model-step-input.ts';
-import { toolResults } from './previous-calls.ts';
+import { hasOpenCalls, skipUnsent, toToolResults } from './previous-calls.ts';
 import type { RunDeps } from './run-deps.ts';
+import { readTurn, type TurnView } from './turn-view.ts';
 
 /** What the transcript does not hold yet: last turn's results, steering messages, a complaint about the answer. */
 export interface FreshEntries {
   readonly entries: readonly TranscriptEntry[];
   readonly messageIds: readonly string[];
+  /** Behind which they are appended. */
+  readonly head: TranscriptHead;
 }
 
-/** Reads them; calls that were never sent are withdrawn on the way, so that none is sent behind the model's back. */
-export async function newEntries(deps: RunDeps, input: ModelStepInput): Promise<FreshEntries> {
-  const { tenant, rootKey, turn, generation } = input.address;
+/** Calls that were never sent are withdrawn first, so that none is sent behind the model's back. */
+export async function newEntries(
+  deps: RunDeps,
+  input: ModelStepInput,
+  view: TurnView,
+): Promise<FreshEntries> {
+  // Before anything is withdrawn: on an older ledger what was sent looks as if it had never been.
+  requireHeld(view.held, { turns: input.address.turn - 1, seq: input.seq });
+  return toFresh(hasOpenCalls(view.calls) ? await readClosed(deps, input, view) : view);
+}
+
+function readClosed(deps: RunDeps, input: ModelStepInput, { calls }: TurnView): Promise<TurnView> {
+  const { tenant, rootKey, turn } = input.address;
   const { runKey, seq } = input;
   return deps.database.transaction(
     async (tx) => {
-      // Before anything is withdrawn: on an older ledger what was sent looks as if it had never been.
       await requireCurrentLedger(tx, { tenant, runKey, rootKey, turns: turn - 1, seq });
-      const results = await toolResults(tx, {
-        tenant,
-        runKey: input.runKey,
-        turn: turn - 1,
-        generation,
-      });
-      const { rows: messages } = await tx.query<{ id: string; text: string; author: string }>(
-        `select id, text, author from pawl.messages
-         where tenant = $1 and run_key = $2 and consumed_turn is null order by created_at, id`,
-        [tenant, input.runKey],
-      );
-      const { rows: previous } = await tx.query<{ result: ModelStepResult }>(
-        `select result from pawl.model_steps
-         where tenant = $1 and run_key = $2 and turn = $3 and generation = $4`,
-        [tenant, input.runKey, turn - 1, generation],
-      );
-      const complaint = complaintAbout(previous[0]?.result);
-      const steering = messages.map(({ text, author }) => userEntry(`steer:${author}`, text));
-      return {
-        entries: [...results, ...complaint, ...steering],
-        messageIds: messages.map(({ id }) => id),
-      };
+      await skipUnsent(tx, tenant, calls);
+      return readTurn(inside(tx), input);
     },
     { durable: false },
   );
 }
 
-function complaintAbout(previous: ModelStepResult | undefined): readonly TranscriptEntry[] {
-  if (previous?.kind !== 'answered' || !previous.final || previous.final.isValid) return [];
-  const text = `Your answer does not match the required output: ${previous.final.problem ?? ''}. Answer again.`;
+function toFresh({ calls, complaint, messages, head }: TurnView): FreshEntries {
+  const steering = messages.map(({ text, author }) => userEntry(`steer:${author}`, text));
+  return {
+    entries: [...toToolResults(calls), ...toComplaint(complaint), ...steering],
+    messageIds: messages.map(({ id }) => id),
+    head,
+  };
+}
+
+function toComplaint(problem: string | null): readonly TranscriptEntry[] {
+  if (problem === null) return [];
+  const text = `Your answer does not match the required output: ${problem}. Answer again.`;
   return [userEntry('pawl', text)];
 }
 

@@ -11,4 +11,8 @@ export interface ModelStepInput {
   readonly agentHash: string;
   /** The highest ledger sequence that the run has seen; absent in activities of older builds. */
   readonly seq?: number;
+  /** Levels of sub-agents that it may still start; absent: its agent has none. */
+  readonly depthLeft?: number;
+  /** A session's turn begins only when something was said. */
+  readonly session?: boolean;
 }

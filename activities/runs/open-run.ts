@@ -4,6 +4,7 @@ import type { AgentPin } from '../../domain/rules/run.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
 import type { ForkOrigin } from '../../domain/rules/fork-origin.ts';
 import type { Json } from '../../domain/rules/json.ts';
+import { jsonBody } from '../encryption/sealed-body.ts';
 import { copyTranscript } from './open-fork.ts';
 import { appendTranscript } from '../transcripts/transcript.ts';
 import type { RegisteredAgent } from './agent-registry.ts';
@@ -51,6 +52,9 @@ export async function openRun(deps: RunDeps, input: OpenInput): Promise<OpenResu
   return { kind: 'opened', agent: registered.pin, seq: 0 };
 }
 
+/** Agents outlive their runs: their instructions have a data key of their own. */
+const AGENTS_KEY = '(agents)';
+
 interface StoredRun {
   agent: string;
   input: Json;
@@ -66,7 +70,12 @@ async function pin(
   await tx.query(
     `insert into pawl.agent_versions (tenant, hash, name, description) values ($1, $2, $3, $4)
      on conflict do nothing`,
-    [tenant, hash, name, JSON.stringify(description)],
+    [
+      tenant,
+      hash,
+      name,
+      jsonBody({ tenant, runKey: AGENTS_KEY }, 'agent_versions.description', description),
+    ],
   );
   const { rowCount } = await tx.query(
     `update pawl.runs set agent_hash = $3, updated_at = clock_timestamp()

@@ -52,7 +52,8 @@ export async function proposeCall(
 ): Promise<Proposal> {
   const tool = context.registered.agent.tools.find(({ name }) => name === part.name);
   if (!tool) {
-    const known = context.registered.agent.tools.map(({ name }) => name).join(', ');
+    const { tools, agents } = context.registered.agent;
+    const known = [...tools, ...agents].map(({ name }) => name).join(', ');
     return refuse(
       part,
       call,
@@ -61,7 +62,7 @@ export async function proposeCall(
       `no tool is named "${part.name}"; there are: ${known}`,
     );
   }
-  const problem = argumentsProblem(tool, part);
+  const problem = argumentsProblem(tool.input, part);
   if (problem) return refuse(part, call, 'invalid', 'invalid_arguments', problem);
   const input = toJson(tool.input.parse(part.arguments));
   const amount = tool.declaration.amount?.(input) ?? null;
@@ -82,9 +83,9 @@ export async function proposeCall(
 }
 
 /** The answer is paid for: a policy that cannot be asked now is asked again at the send, behind a human. */
-async function preScreen(
+export async function preScreen(
   context: CallContext,
-  tool: AnyTool,
+  tool: Pick<AnyTool, 'name' | 'contract'>,
   input: Json,
   amount: EffectIntent['amount'],
 ): Promise<PolicyVerdict> {
@@ -217,7 +218,8 @@ export function draftApproval(
   };
 }
 
-function refuse(
+/** What the model is told at once, in place of a result. */
+export function refuse(
   part: ToolCallPart,
   call: string,
   verdict: 'invalid' | 'forbid',
@@ -235,13 +237,14 @@ function refuse(
   };
 }
 
-function argumentsProblem(tool: AnyTool, part: ToolCallPart): string | undefined {
+/** What is wrong with a call's arguments, in words for the model. */
+export function argumentsProblem(schema: AnyTool['input'], part: ToolCallPart): string | undefined {
   if (part.malformed !== undefined)
     return `the arguments are not JSON: ${part.malformed.slice(0, 200)}`;
   if (JSON.stringify(toStorable(part.arguments)) !== JSON.stringify(part.arguments)) {
     return 'the arguments hold a NUL or half of a surrogate pair, which cannot be stored';
   }
-  const parsed = tool.input.safeParse(part.arguments);
+  const parsed = schema.safeParse(part.arguments);
   if (parsed.success) return undefined;
   return parsed.error.issues
     .map(({ path, message }) => `${path.join('.') || 'arguments'}: ${message}`)

@@ -10,6 +10,7 @@ import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import { claimOf } from '../effects/claim.ts';
 import { messageOf, outputProblem } from '../effects/tool-run.ts';
+import { jsonBody } from '../encryption/sealed-body.ts';
 import { rolledBack } from '../ledger/rolled-back.ts';
 import { toStorable } from '../ledger/storable.ts';
 import { type IsGivenUp, withHeartbeat } from '../heartbeat.ts';
@@ -49,13 +50,17 @@ interface CallRow {
   effect_id: string | null;
   ended: CallEnd | null;
   result: StoredResult | null;
+  /** The run's own; null when the ledger has lost its row. */
+  agent: string | null;
+  requester: string | null;
 }
 
 function readCalls(deps: RunDeps, { address, runKey, calls }: CallsInput): Promise<CallRow[]> {
   return deps.database.query<CallRow>(
-    `select call, tool, arguments, effect_id, ended, result from pawl.calls
-     where tenant = $1 and run_key = $2 and turn = $3 and generation = $4 and call = any($5)
-     order by call::integer`,
+    `select k.call, k.tool, k.arguments, k.effect_id, k.ended, k.result, r.agent, r.requester
+     from pawl.calls k left join pawl.runs r using (tenant, run_key)
+     where k.tenant = $1 and k.run_key = $2 and k.turn = $3 and k.generation = $4 and k.call = any($5)
+     order by k.call::integer`,
     [address.tenant, runKey, address.turn, address.generation, calls],
   );
 }
@@ -69,6 +74,8 @@ async function runEffect(
 ): Promise<CallResult> {
   const tool = requireTool(deps, row.tool);
   const { address, runKey } = input;
+  const { agent, requester } = row;
+  const scope = { tool, tenant: address.tenant, runKey, agent, requester };
   const outcome = await deps.engine.perform({
     tool,
     tenant: address.tenant,
@@ -77,7 +84,7 @@ async function runEffect(
     claim: claimOf(context.info, tool),
     seqSeen: input.seq,
     isGivenUp,
-    authority: await createAuthority(deps, { tool, tenant: address.tenant, runKey }),
+    authority: createAuthority(deps, scope),
   });
   await deps.crash('before-return', tool.name);
   return toCallResult(outcome);
@@ -173,7 +180,7 @@ async function storeRead(
       address.generation,
       row.call,
       end,
-      JSON.stringify(toStorable(result)),
+      jsonBody({ tenant: address.tenant, runKey }, 'calls.result', toStorable(result)),
     ],
   );
   return end;

@@ -22,4 +22,6 @@ export interface RunDeps {
   readonly random: () => number;
   /** The secret of the wire keys, from pawl.meta. */
   readonly keySecret: Buffer;
+  /** Bodies are sealed: nothing of them goes into histories either. @default false */
+  readonly isEncrypted?: boolean;
 }

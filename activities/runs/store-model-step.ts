@@ -1,10 +1,19 @@
 // The one transaction at the end of a model step: answer, transcript, calls, intents, approvals and usage, or nothing.
 import type { ModelStepResult } from '../../domain/rules/run.ts';
-import { insertIntents } from '../ledger/postgres-effect-ledger.ts';
-import type { Transaction } from '../ledger/database.ts';
+import { wireKey } from '../effects/fingerprint.ts';
+import { Body, partlySecret, Secret, secretMembers } from '../encryption/sealed-body.ts';
+import { inside, type Statements, type Transaction } from '../ledger/database.ts';
+import { intend, toIntentRows } from '../ledger/effect-rows.ts';
+import { type Parameters, parameters } from '../ledger/parameters.ts';
 import { requireCurrentLedger } from '../ledger/rolled-back.ts';
 import { toStorable } from '../ledger/storable.ts';
-import { appendTranscript } from '../transcripts/transcript.ts';
+import { unlessRaceLost } from '../ledger/store-facts.ts';
+import {
+  insertEntries,
+  readHead,
+  type TranscriptEntry,
+  type TranscriptHead,
+} from '../transcripts/transcript.ts';
 import type { RegisteredAgent } from './agent-registry.ts';
 import { insertApproval } from './approvals.ts';
 import type { ModelCall } from './call-model.ts';
@@ -24,145 +33,191 @@ export interface ModelStepRows {
 }
 
 /** Stores the step and returns what is stored: of two attempts at the same step the first one counts. */
-export function storeModelStep(deps: RunDeps, rows: ModelStepRows): Promise<ModelStepResult> {
+export async function storeModelStep(deps: RunDeps, rows: ModelStepRows): Promise<ModelStepResult> {
+  // Nobody else writes to a run, as a rule: one statement then, and a closer look only where it found something else.
+  const isAsked = rows.proposals.some(({ approval }) => approval !== undefined);
+  const writing = (): Promise<boolean> => writeStep(deps.database, deps, rows, rows.fresh.head);
+  const isWritten = !isAsked && (await unlessRaceLost(writing()));
+  return isWritten ? rows.result : deps.database.transaction((tx) => storeLocked(tx, deps, rows));
+}
+
+async function storeLocked(
+  tx: Transaction,
+  deps: RunDeps,
+  rows: ModelStepRows,
+): Promise<ModelStepResult> {
   const { tenant, rootKey, turn, generation } = rows.input.address;
   const { runKey, seq } = rows.input;
-  return deps.database.transaction(async (tx) => {
-    // The run's row is the lock of its transcript.
-    await tx.query('select 1 from pawl.runs where tenant = $1 and run_key = $2 for update', [
-      tenant,
-      runKey,
-    ]);
-    // The model takes its time: a ledger may have been restored meanwhile.
-    await requireCurrentLedger(tx, { tenant, runKey, rootKey, turns: turn - 1, seq });
-    const { rowCount } = await insertStep(tx, rows);
-    if (!rowCount) {
-      const { rows: found } = await tx.query<{ result: ModelStepResult }>(
-        `select result from pawl.model_steps
-         where tenant = $1 and run_key = $2 and turn = $3 and generation = $4`,
-        [tenant, runKey, turn, generation],
-      );
-      return found[0]?.result ?? rows.result;
-    }
-    await appendTranscript(tx, tenant, runKey, turn, [
-      ...rows.fresh.entries,
-      { role: 'assistant', source: rows.call.requested, parts: rows.call.answer.parts },
-    ]);
-    await consumeMessages(tx, rows);
-    await insertProposals(tx, deps.keySecret, rows);
-    await updateRun(tx, rows);
-    return rows.result;
-  });
-}
-
-function insertStep(
-  tx: Transaction,
-  { input, call, result }: ModelStepRows,
-): Promise<{ rowCount: number | null }> {
-  const { answer, usage } = call;
-  return tx.query(
-    `insert into pawl.model_steps (tenant, run_key, turn, generation, result, model_requested, model_served,
-       stop_reason, input_tokens, output_tokens, cached_input_tokens, cost_micro_usd, is_priced, request_id,
-       attempt, duration_ms)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-     on conflict do nothing`,
-    [
-      input.address.tenant,
-      input.runKey,
-      input.address.turn,
-      input.address.generation,
-      JSON.stringify(toStorable(result)),
-      call.requested,
-      answer.servedModel,
-      answer.stopReason,
-      usage.inputTokens,
-      usage.outputTokens,
-      usage.cachedInputTokens,
-      usage.costMicroUsd,
-      call.isPriced,
-      answer.requestId ?? null,
-      call.attempt,
-      call.durationMs,
-    ],
+  // The run's row is the lock of its transcript.
+  await tx.query('select 1 from pawl.runs where tenant = $1 and run_key = $2 for update', [
+    tenant,
+    runKey,
+  ]);
+  // The model takes its time: a ledger may have been restored meanwhile.
+  await requireCurrentLedger(tx, { tenant, runKey, rootKey, turns: turn - 1, seq });
+  const { rows: found } = await tx.query<{ result: ModelStepResult }>(
+    `select result from pawl.model_steps
+     where tenant = $1 and run_key = $2 and turn = $3 and generation = $4`,
+    [tenant, runKey, turn, generation],
   );
-}
-
-async function consumeMessages(tx: Transaction, { input, fresh }: ModelStepRows): Promise<void> {
-  if (fresh.messageIds.length === 0) return;
-  await tx.query(
-    `update pawl.messages set consumed_turn = $3
-     where tenant = $1 and run_key = $2 and id = any($4)`,
-    [input.address.tenant, input.runKey, input.address.turn, fresh.messageIds],
-  );
-}
-
-async function insertProposals(
-  tx: Transaction,
-  keySecret: Buffer,
-  { input, registered, proposals, requester }: ModelStepRows,
-): Promise<void> {
-  for (const proposal of proposals) {
-    const { intent, approval } = proposal;
-    if (intent) await insertIntents(tx, keySecret, [intent]);
+  if (found[0]) return found[0].result;
+  const head = await readHead(inside(tx), tenant, runKey);
+  if (!(await writeStep(inside(tx), deps, rows, head))) {
+    throw new Error(`The run ${runKey} vanished under its lock`);
+  }
+  const { registered, requester } = rows;
+  for (const { intent, approval } of rows.proposals) {
     if (intent && approval) {
       await insertApproval(tx, { registered, intent, approval, requester });
     }
-    await insertCall(tx, input, registered, proposal);
   }
+  return rows.result;
 }
 
-async function insertCall(
-  tx: Transaction,
-  { address, runKey }: ModelStepInput,
+/** All of the step but its approvals; false when the ledger is older than the run, and then nothing is written. */
+async function writeStep(
+  statements: Statements,
+  { keySecret }: RunDeps,
+  rows: ModelStepRows,
+  head: TranscriptHead,
+): Promise<boolean> {
+  const { $, values } = parameters();
+  const { address, runKey } = rows.input;
+  const { tenant, turn } = address;
+  const intents = rows.proposals.flatMap(({ intent }) => (intent ? [intent] : []));
+  const intentRows = toIntentRows(intents, (id) => wireKey(keySecret, id));
+  const parts = [
+    updateRun($, rows),
+    insertStep($, rows),
+    ...insertEntries($, { tenant, runKey, turn }, head, entriesOf(rows), HAS_RUN),
+    ...(rows.fresh.messageIds.length > 0 ? [consumeMessages($, rows)] : []),
+    ...(intents.length > 0 ? [intend($(intentRows), HAS_RUN)] : []),
+    ...(rows.proposals.length > 0 ? [insertCalls($, rows)] : []),
+  ];
+  const text = `with ${parts.join(', ')} select 1 from run`;
+  return (await statements.query(text, values)).length > 0;
+}
+
+function entriesOf({ fresh, call }: ModelStepRows): readonly TranscriptEntry[] {
+  const { parts } = call.answer;
+  return [...fresh.entries, { role: 'assistant', source: call.requested, parts }];
+}
+
+type Place = Parameters['$'];
+
+/** Without the run's row nothing of the step is written. */
+const HAS_RUN = 'exists (select 1 from run)';
+
+/** Holds as `requireCurrentLedger` does; the run's row is locked from here on. */
+function updateRun($: Place, { input, call: { usage } }: ModelStepRows): string {
+  const { tenant, rootKey, turn } = input.address;
+  return `run as (
+    update pawl.runs r set turn = ${$(turn)}, input_tokens = r.input_tokens + ${$(usage.inputTokens)},
+      output_tokens = r.output_tokens + ${$(usage.outputTokens)},
+      cached_input_tokens = r.cached_input_tokens + ${$(usage.cachedInputTokens)},
+      cost_micro_usd = r.cost_micro_usd + ${$(usage.costMicroUsd)}, updated_at = clock_timestamp()
+    where r.tenant = ${$(tenant)} and r.run_key = ${$(input.runKey)} and r.agent_hash is not null
+      and greatest(r.turn, (r.forked_from->>'turn')::integer - 1) >= ${$(turn - 1)}
+      and coalesce((select s.seq from pawl.run_seqs s
+        where s.tenant = r.tenant and s.root_key = ${$(rootKey)}), 0) >= ${$(input.seq ?? 0)}
+    returning r.tenant, r.run_key)`;
+}
+
+function insertStep($: Place, { input, call, result }: ModelStepRows): string {
+  const { answer, usage } = call;
+  const columns = {
+    turn: input.address.turn,
+    generation: input.address.generation,
+    result: toResultBody(input, toStorable(result)),
+    model_requested: call.requested,
+    model_served: answer.servedModel,
+    stop_reason: answer.stopReason,
+    input_tokens: usage.inputTokens,
+    output_tokens: usage.outputTokens,
+    cached_input_tokens: usage.cachedInputTokens,
+    cost_micro_usd: usage.costMicroUsd,
+    is_priced: call.isPriced,
+    request_id: answer.requestId ?? null,
+    attempt: call.attempt,
+    duration_ms: call.durationMs,
+  };
+  return `step as (
+    insert into pawl.model_steps (tenant, run_key, ${Object.keys(columns).join(', ')})
+    select tenant, run_key, ${Object.values(columns).map($).join(', ')} from run)`;
+}
+
+/** What was called is for SQL; with what, and what is wrong with an answer, is the model's and the user's own. */
+function toResultBody(
+  { address: { tenant }, runKey }: ModelStepInput,
+  result: ModelStepResult,
+): ReturnType<typeof partlySecret> {
+  const place = 'model_steps.result';
+  const members = secretMembers(place, result, ['calls']);
+  const final = 'final' in result && result.final;
+  return partlySecret({ tenant, runKey }, place, {
+    ...members,
+    ...(final ? { final: secretMembers(place, final, ['problem']) } : {}),
+  });
+}
+
+function consumeMessages($: Place, { input, fresh }: ModelStepRows): string {
+  return `consumed as (
+    update pawl.messages m set consumed_turn = ${$(input.address.turn)} from run
+    where m.tenant = run.tenant and m.run_key = run.run_key and m.id = any(${$(fresh.messageIds)}))`;
+}
+
+const CALL_COLUMNS = [
+  ...['turn', 'generation', 'call', 'tool', 'provider_call_id', 'arguments', 'verdict', 'rule'],
+  ...[
+    'policy_hash',
+    'message',
+    'summary',
+    'effect_id',
+    'approval_id',
+    'child_run_key',
+    'ended',
+    'result',
+  ],
+].join(', ');
+/** JSON's null would become SQL's. */
+const GIVEN = CALL_COLUMNS.replace(' arguments,', " coalesce(arguments, 'null'),");
+
+function insertCalls($: Place, { input, registered, proposals }: ModelStepRows): string {
+  const { address, runKey } = input;
+  const owner = { tenant: address.tenant, runKey };
+  const value = proposals.map((proposal) => toCallRow(input, registered, proposal));
+  const calls = new Body(owner, 'calls.arguments', { kind: 'json', value });
+  return `called as (
+    insert into pawl.calls (tenant, run_key, ${CALL_COLUMNS}, ended_at)
+    select run.tenant, run.run_key, ${GIVEN},
+      case when ended is null then null else clock_timestamp() end
+    from run, jsonb_to_recordset(${$(calls)}::jsonb) as c(turn integer, generation integer, call text, tool text,
+      provider_call_id text, arguments jsonb, verdict text, rule text, policy_hash text, message text, summary text,
+      effect_id text, approval_id text, child_run_key text, ended text, result jsonb))`;
+}
+
+function toCallRow(
+  { address }: ModelStepInput,
   { policy }: RegisteredAgent,
   { part, call, proposed, refusal, intent, approval }: Proposal,
-): Promise<void> {
-  const result = refusal ? JSON.stringify(toStorable({ ok: false, ...refusal })) : null;
-  const ended = refusal ? (proposed.verdict === 'forbid' ? 'forbidden' : 'invalid') : null;
-  await tx.query(
-    `insert into pawl.calls (tenant, run_key, turn, generation, call, tool, provider_call_id, arguments, verdict,
-       rule, policy_hash, message, summary, effect_id, approval_id, ended, result, ended_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-       case when $16::text is null then null else clock_timestamp() end)`,
-    [
-      address.tenant,
-      runKey,
-      address.turn,
-      address.generation,
-      call,
-      part.name,
-      part.id,
-      JSON.stringify(toStorable(part.malformed ?? part.arguments)),
-      proposed.verdict,
-      proposed.rule,
-      policy.hash,
-      toStorable(refusal?.message ?? null),
-      toStorable(proposed.summary),
-      intent?.id ?? null,
-      approval?.id ?? null,
-      ended,
-      result,
-    ],
-  );
-}
-
-async function updateRun(
-  tx: Transaction,
-  { input, call: { usage } }: ModelStepRows,
-): Promise<void> {
-  await tx.query(
-    `update pawl.runs set turn = $3, input_tokens = input_tokens + $4, output_tokens = output_tokens + $5,
-       cached_input_tokens = cached_input_tokens + $6, cost_micro_usd = cost_micro_usd + $7,
-       updated_at = clock_timestamp()
-     where tenant = $1 and run_key = $2`,
-    [
-      input.address.tenant,
-      input.runKey,
-      input.address.turn,
-      usage.inputTokens,
-      usage.outputTokens,
-      usage.cachedInputTokens,
-      usage.costMicroUsd,
-    ],
-  );
+): Record<string, unknown> {
+  const message = refusal?.message;
+  return {
+    turn: address.turn,
+    generation: address.generation,
+    call,
+    tool: part.name,
+    provider_call_id: part.id,
+    arguments: new Secret('calls.arguments', toStorable(part.malformed ?? part.arguments)),
+    verdict: proposed.verdict,
+    rule: proposed.rule,
+    policy_hash: policy.hash,
+    message: message === undefined ? null : new Secret('calls.message', toStorable(message)),
+    summary: new Secret('calls.summary', toStorable(proposed.summary)),
+    effect_id: intent?.id ?? null,
+    approval_id: approval?.id ?? null,
+    child_run_key: proposed.child?.runKey ?? null,
+    ended: refusal ? (proposed.verdict === 'forbid' ? 'forbidden' : 'invalid') : null,
+    result: refusal ? new Secret('calls.result', toStorable({ ok: false, ...refusal })) : null,
+  };
 }

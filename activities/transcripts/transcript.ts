@@ -1,7 +1,9 @@
 // The transcript as rows: a hash chain over salted commitments, so that a body can be erased and the chain still holds.
 import { createHash, randomBytes } from 'node:crypto';
-import type { Message, Part, Role } from '../../domain/rules/transcript.ts';
-import type { Database, Transaction } from '../ledger/database.ts';
+import type { Part, Role } from '../../domain/rules/transcript.ts';
+import { bytesBody, textBody } from '../encryption/sealed-body.ts';
+import { inside, type Statements, type Transaction } from '../ledger/database.ts';
+import { type Parameters, parameters } from '../ledger/parameters.ts';
 
 /** A message that is to be appended. `source` says where its words come from, for provenance. */
 export interface TranscriptEntry {
@@ -13,25 +15,14 @@ export interface TranscriptEntry {
 /** The parent of the first row. */
 export const GENESIS_HASH = '0'.repeat(64);
 
-interface BodyRow {
-  role: Role;
-  parts: string;
+/** The last row of a transcript. */
+export interface TranscriptHead {
+  readonly seq: number;
+  readonly hash: string;
 }
 
-/** All messages of a run, in order. An erased body leaves no message. */
-export async function readTranscript(
-  database: Database,
-  tenant: string,
-  runKey: string,
-): Promise<readonly Message[]> {
-  const rows = await database.query<BodyRow>(
-    `select t.role, b.parts from pawl.transcript t
-     join pawl.transcript_bodies b using (tenant, run_key, seq)
-     where t.tenant = $1 and t.run_key = $2 order by t.seq`,
-    [tenant, runKey],
-  );
-  return rows.map(({ role, parts }) => ({ role, parts: JSON.parse(parts) as Part[] }));
-}
+/** Before the first row. */
+export const EMPTY_TRANSCRIPT: TranscriptHead = { seq: 0, hash: GENESIS_HASH };
 
 /** Appends in order, behind the last row. One writer at a time: the caller holds the run's row. */
 export async function appendTranscript(
@@ -41,30 +32,90 @@ export async function appendTranscript(
   turn: number,
   entries: readonly TranscriptEntry[],
 ): Promise<void> {
-  const { rows } = await tx.query<{ seq: number; hash: string }>(
+  const head = await readHead(inside(tx), tenant, runKey);
+  const { $, values } = parameters();
+  const parts = insertEntries($, { tenant, runKey, turn }, head, entries);
+  await tx.query(`with ${parts.join(', ')} select 1`, [...values]);
+}
+
+export async function readHead(
+  statements: Statements,
+  tenant: string,
+  runKey: string,
+): Promise<TranscriptHead> {
+  const [head] = await statements.query<{ seq: number; hash: string }>(
     `select seq, hash from pawl.transcript where tenant = $1 and run_key = $2
      order by seq desc limit 1`,
     [tenant, runKey],
   );
-  let { seq, hash } = rows[0] ?? { seq: 0, hash: GENESIS_HASH };
-  for (const { role, source, parts } of entries) {
+  return head ?? EMPTY_TRANSCRIPT;
+}
+
+interface Place {
+  readonly tenant: string;
+  readonly runKey: string;
+  readonly turn: number;
+}
+
+/**
+ * CTEs that append behind `head`; a row that is there already is a unique violation. With `condition` nothing is written
+ * where it does not hold.
+ */
+export function insertEntries(
+  $: Parameters['$'],
+  { tenant, runKey, turn }: Place,
+  head: TranscriptHead,
+  entries: readonly TranscriptEntry[],
+  condition = 'true',
+): readonly string[] {
+  const owner = { tenant, runKey };
+  const linked = link(head, turn, entries);
+  const place = `${$(tenant)}, ${$(runKey)}`;
+  const salts = linked.map(({ salt }) => bytesBody(owner, 'transcript_bodies.salt', salt));
+  const bodies = linked.map(({ body }) => textBody(owner, 'transcript_bodies.parts', body));
+  const seqs = linked.map(({ row }) => row.seq);
+  return [
+    `chain as (
+      insert into pawl.transcript (tenant, run_key, turn, seq, parent_hash, commitment, hash, role, source)
+      select ${place}, ${$(turn)}, e.seq, e."parentHash", e.commitment, e.hash, e.role, e.source
+      from jsonb_to_recordset(${$(JSON.stringify(linked.map(({ row }) => row)))}::jsonb)
+        e(seq integer, "parentHash" text, commitment text, hash text, role text, source text)
+      where ${condition})`,
+    `bodies as (
+      insert into pawl.transcript_bodies (tenant, run_key, seq, salt, parts)
+      select ${place}, b.seq, b.salt, b.parts
+      from unnest(${$(seqs)}::integer[], ${$(salts)}::bytea[], ${$(bodies)}::text[]) b(seq, salt, parts)
+      where ${condition})`,
+  ];
+}
+
+interface Linked {
+  readonly row: TranscriptHead & {
+    readonly parentHash: string;
+    readonly commitment: string;
+    readonly role: Role;
+    readonly source: string;
+  };
+  readonly salt: Buffer;
+  readonly body: string;
+}
+
+/** The rows of the chain behind `head`. */
+function link(
+  head: TranscriptHead,
+  turn: number,
+  entries: readonly TranscriptEntry[],
+): readonly Linked[] {
+  let { seq, hash } = head;
+  return entries.map(({ role, source, parts }) => {
     seq += 1;
+    const parentHash = hash;
     const body = JSON.stringify(parts);
     const salt = randomBytes(16);
     const commitment = commitTo(salt, body);
-    const parentHash = hash;
     hash = chainHash({ parentHash, seq, turn, role, source, commitment });
-    await tx.query(
-      `insert into pawl.transcript
-         (tenant, run_key, seq, turn, parent_hash, commitment, hash, role, source)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-      [tenant, runKey, seq, turn, parentHash, commitment, hash, role, source],
-    );
-    await tx.query(
-      'insert into pawl.transcript_bodies (tenant, run_key, seq, salt, parts) values ($1, $2, $3, $4, $5)',
-      [tenant, runKey, seq, salt, body],
-    );
-  }
+    return { row: { seq, hash, parentHash, commitment, role, source }, salt, body };
+  });
 }
 
 /** SHA-256 over salt and body: says nothing about the body once the salt is gone. */

@@ -10,7 +10,7 @@ import { createPostgresEffectLedger } from '../../activities/ledger/postgres-eff
 import { createTestDatabase, dropTestDatabase } from '../../devstack/test-database.ts';
 import { effectLedgerContract } from '../../testing/effect-ledger-contract.ts';
 import { type Bench, createBench } from '../../testing/effect-ledger-fixture.ts';
-import { asRole, createLedgerBench, type LedgerBench } from './support-ledger.ts';
+import { asRole, createLedgerBench, type LedgerBench, withLooks } from './support-ledger.ts';
 
 const open: { close(): Promise<void> }[] = [];
 const opening = <T extends { close(): Promise<void> }>(opened: T): T => {
@@ -25,6 +25,16 @@ effectLedgerContract('PostgreSQL, as the role pawl_engine', async () =>
   opening(await createLedgerBench({ role: 'pawl_engine' })),
 );
 
+describe.each([
+  ['just now', false],
+  ['once, long ago', true],
+])('an effect as it was seen %s', (when, isStale) => {
+  effectLedgerContract(`PostgreSQL, told what was seen ${when}`, async () => {
+    const under = opening(await createLedgerBench({ role: 'pawl_engine' }));
+    return { ...under, ledger: withLooks(under.ledger, { isStale }) };
+  });
+});
+
 describe('the ledger’s database', () => {
   let under: LedgerBench;
   let bench: Bench;
@@ -38,7 +48,12 @@ describe('the ledger’s database', () => {
   it('eight migrations at once on an empty database → one of them does it', async () => {
     const empty = await createTestDatabase();
     const applied = await Promise.all(Array.from({ length: 8 }, () => migrate(empty.url)));
-    expect(applied.flat()).toEqual(['0001_ledger', '0002_pending_compensation_fork']);
+    expect(applied.flat()).toEqual([
+      '0001_ledger',
+      '0002_pending_compensation_fork',
+      '0003_sessions_children_compaction',
+      '0004_encryption',
+    ]);
     await expect(migrate(empty.url)).resolves.toEqual([]);
     await dropTestDatabase(empty);
   });

@@ -1,6 +1,9 @@
 // A migrated PostgreSQL of its own for one test file, and the ledger on it with what happens beside it.
+import { randomBytes } from 'node:crypto';
+import { createConfiguredKeys } from '../../activities/encryption/encryption.ts';
 import { migrate } from '../../activities/ledger/migrate.ts';
 import { type Database, openDatabase } from '../../activities/ledger/database.ts';
+import type { EffectLedger, EffectRecord } from '../../activities/ledger/effect-ledger.ts';
 import { createPostgresEffectLedger } from '../../activities/ledger/postgres-effect-ledger.ts';
 import {
   createTestDatabase,
@@ -16,14 +19,21 @@ export interface LedgerBench extends LedgerUnderTest {
   close(): Promise<void>;
 }
 
+/** `PAWL_TEST_ENCRYPTION=1`: the same contract with every body sealed. */
+const keys =
+  process.env['PAWL_TEST_ENCRYPTION'] === '1'
+    ? createConfiguredKeys(`k1:${randomBytes(32).toString('base64')}`)
+    : undefined;
+
 /** A ledger on a fresh database; `role` is the role that the ledger itself connects with. */
 export async function createLedgerBench({ role }: { role?: string } = {}): Promise<LedgerBench> {
   const template = await ensureTemplateDatabase('ledger_template', async (url) => {
     await migrate(url);
   });
   const made = await createTestDatabase({ template });
-  const database = openDatabase({ url: made.url });
-  const engine = role === undefined ? database : openDatabase({ url: asRole(made.url, role) });
+  const database = openDatabase({ url: made.url, keys });
+  const engine =
+    role === undefined ? database : openDatabase({ url: asRole(made.url, role), keys });
   return {
     url: made.url,
     database,
@@ -64,4 +74,26 @@ export function asRole(url: string, role: string): string {
     search: `?options=${encodeURIComponent(`-c role=${role}`)}`,
   });
   return href;
+}
+
+/** The ledger as the engine asks it, with the effect as it was seen: just now, or (`isStale`) when it was first asked of. */
+export function withLooks(ledger: EffectLedger, { isStale = false } = {}): EffectLedger {
+  const first = new Map<string, EffectRecord>();
+  const see = async (tenant: string, id: string): Promise<EffectRecord | undefined> => {
+    const key = `${tenant} ${id}`;
+    const seen = first.get(key) ?? (await ledger.begin(tenant, id, ''))?.record;
+    if (seen && isStale) first.set(key, seen);
+    return seen;
+  };
+  return {
+    ...ledger,
+    async intend(intents) {
+      await ledger.intend(intents);
+      for (const { tenant, id } of intents) await see(tenant, id);
+    },
+    dispatch: async (request) =>
+      ledger.dispatch({ ...request, seen: await see(request.tenant, request.id) }),
+    append: async (tenant, id, entries) =>
+      ledger.append(tenant, id, entries, await see(tenant, id)),
+  };
 }

@@ -34,10 +34,11 @@ export function createRemoteLedger(world: World, process: SimProcess): EffectLed
         perform: () => memory.intend(intents),
         point: CrashPoint.IntentCommit,
       }),
-    begin: (tenant, id, rootKey) =>
+    begin: (tenant, id, rootKey, intent) =>
       call({
         what: 'begin',
-        perform: () => memory.begin(tenant, id, rootKey),
+        perform: () => memory.begin(tenant, id, rootKey, intent),
+        ...(intent ? { point: CrashPoint.IntentCommit } : {}),
         tell: (answer) => answer?.record.state.status ?? 'unknown',
       }),
     dispatch: (request) =>
@@ -58,10 +59,10 @@ export function createRemoteLedger(world: World, process: SimProcess): EffectLed
           ),
         tell: ({ kind }) => kind,
       }),
-    append: (tenant, id, entries) =>
+    append: (tenant, id, entries, seen) =>
       call({
         what: `append ${entries.map(({ fact }) => fact.kind).join(', ')}`,
-        perform: () => memory.append(tenant, id, entries),
+        perform: () => memory.append(tenant, id, entries, seen),
         point: CrashPoint.SettleCommit,
         tell: ({ record }) => record.state.status,
       }),

@@ -25,6 +25,7 @@ const record: EffectRecord = {
   claimedBy: null,
   leaseUntilMs: null,
   firstSentAtMs: null,
+  version: '',
 };
 const free: BeginAnswer = {
   record,

@@ -7,10 +7,10 @@ import { isInPlace, type Played, prepare, start } from './played.ts';
 import { lookAt } from './seen.ts';
 
 /**
- * Behind the first heartbeat and before the second: Temporal then dispatches again 7 s after the first dispatch, when the
+ * Behind the first heartbeat and before the second: Temporal then dispatches again 5.5 s after the first dispatch, when the
  * lease of a `patient` tool has between 0.5 and 2 s left. An attempt that finds more of it waits in Temporal instead.
  */
-const FIRST_BEAT_MS = 2_500;
+const FIRST_BEAT_MS = 2_000;
 const LOOK_EVERY_MS = 100;
 /** From the order to the last one in place: a worker's start, a dispatch after a death, a few requests. */
 const IN_PLACE_MS = 25_000;

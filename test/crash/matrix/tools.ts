@@ -26,8 +26,8 @@ const SHAPES: Readonly<Record<Variant, Shape>> = {
   plain: { timeoutMs: 2_000, sends: 16, retention: '24h' },
   few: { timeoutMs: 2_000, sends: 4, retention: '24h' },
   // Temporal dispatches again 5 s after a death: only a longer lease is still there to be waited for.
-  patient: { timeoutMs: 6_600, sends: 16, retention: '24h' },
-  last: { timeoutMs: 6_600, sends: 2, retention: '24h' },
+  patient: { timeoutMs: 5_300, sends: 16, retention: '24h' },
+  last: { timeoutMs: 5_300, sends: 2, retention: '24h' },
   brief: { timeoutMs: 1_000, sends: 16, retention: '10s' },
   'brief-asked': { timeoutMs: 1_000, sends: 16, retention: '10s' },
 };

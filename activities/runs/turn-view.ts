@@ -1,0 +1,91 @@
+// All that a model step reads of its run before the model is asked, in one statement, so all of it is of one moment.
+import type { ModelStepResult } from '../../domain/rules/run.ts';
+import type { Statements } from '../ledger/database.ts';
+import type { HeldByLedger } from '../ledger/rolled-back.ts';
+import { EMPTY_TRANSCRIPT, type TranscriptHead } from '../transcripts/transcript.ts';
+import type { ModelStepInput } from './model-step-input.ts';
+import type { RunFlags } from './model-request.ts';
+import { type CallView, CALLS } from './previous-calls.ts';
+
+export interface TurnView extends RunFlags {
+  /** The answer of this very turn, when it is stored already. */
+  readonly stored: ModelStepResult | null;
+  /** What was wrong with the answer before, when it was meant as the last one. */
+  readonly complaint: string | null;
+  /** Undefined: the ledger does not know the run. */
+  readonly held: HeldByLedger | undefined;
+  readonly head: TranscriptHead;
+  /** The calls of the turn before, in order. */
+  readonly calls: readonly CallView[];
+  /** What was said and is not shown to the model yet, in order. */
+  readonly messages: readonly MessageView[];
+}
+
+export interface MessageView {
+  readonly id: string;
+  readonly text: string;
+  readonly author: string;
+}
+
+interface Row extends RunFlags {
+  stored: ModelStepResult | null;
+  previous: { kind: string; final: { isValid: boolean; problem?: string } | null } | null;
+  opened: boolean | null;
+  turn: number;
+  seq: number;
+  head_seq: number | null;
+  head_hash: string | null;
+  calls: CallView[] | null;
+  messages: MessageView[] | null;
+}
+
+export async function readTurn(
+  statements: Statements,
+  { address, runKey }: ModelStepInput,
+): Promise<TurnView> {
+  const { tenant, rootKey, turn, generation } = address;
+  const values = [tenant, runKey, turn, generation, rootKey];
+  const [row] = await statements.query<Row>(TURN, values);
+  if (!row) throw new Error('a look at a turn has one row');
+  const { stored, paused, cancelled, ended, requester } = row;
+  return {
+    ...{ stored, paused, cancelled, ended, requester },
+    complaint: complaintAbout(row.previous),
+    held: row.opened === null ? undefined : { opened: row.opened, turn: row.turn, seq: row.seq },
+    head:
+      row.head_seq === null || row.head_hash === null
+        ? EMPTY_TRANSCRIPT
+        : { seq: row.head_seq, hash: row.head_hash },
+    calls: row.calls ?? [],
+    messages: row.messages ?? [],
+  };
+}
+
+function complaintAbout(previous: Row['previous']): string | null {
+  if (previous?.kind !== 'answered' || !previous.final || previous.final.isValid) return null;
+  return previous.final.problem ?? '';
+}
+
+const STEP = `pawl.model_steps s
+  where s.tenant = $1 and s.run_key = $2 and s.generation = $4 and s.turn =`;
+
+const TURN = `select
+    (select s.result from ${STEP} $3::integer) as stored,
+    (select json_build_object('kind', s.result->'kind', 'final', s.result->'final')
+      from ${STEP} $3::integer - 1) as previous,
+    c.paused_at is not null as paused, c.cancelled_at is not null as cancelled, c.ended_at is not null as ended,
+    coalesce(r.requester, 'unknown') as requester,
+    case when r.run_key is not null then r.agent_hash is not null end as opened,
+    greatest(r.turn, (r.forked_from->>'turn')::integer - 1) as turn,
+    coalesce((select q.seq from pawl.run_seqs q where q.tenant = $1 and q.root_key = $5), 0) as seq,
+    t.seq as head_seq, t.hash as head_hash,
+    (${CALLS}) as calls,
+    (select json_agg(json_build_object('id', m.id, 'text', m.text, 'author', m.author) order by m.created_at, m.id)
+      from pawl.messages m
+      where m.tenant = $1 and m.run_key = $2 and m.consumed_turn is null) as messages
+  from (values (1)) one
+  left join pawl.runs r on r.tenant = $1 and r.run_key = $2
+  left join pawl.controls c on c.tenant = $1 and c.run_key = $2
+  left join lateral (
+    select x.seq, x.hash from pawl.transcript x
+    where x.tenant = $1 and x.run_key = $2 order by x.seq desc limit 1) t on true`;
