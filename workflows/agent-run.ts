@@ -15,6 +15,7 @@ import { startRun, wakeWaiting } from '../domain/rules/start-run.ts';
 import type { RunResult, RunState } from '../domain/rules/run.ts';
 import type { Json } from '../domain/rules/json.ts';
 import { ledgerOptions, stepDetails } from './activity-options.ts';
+import { reportToParent } from './children.ts';
 import { type Inbox, openInbox } from './inbox.ts';
 import type { pawlCompensate } from './compensate.ts';
 import { type AgentRunInput, type RunStatusView, WorkflowType } from './messages.ts';
@@ -91,6 +92,7 @@ async function close(state: RunState, result: RunResult): Promise<AgentRunResult
   const output = await CancellationScope.nonCancellable(() =>
     runPawlActivity('pawl.close', { v: 1, tenant, runKey, result }, ledgerOptions),
   );
+  await reportToParent(state);
   return { ...result, output };
 }
 

@@ -10,6 +10,8 @@ export interface Inbox {
   controls: number;
   /** Approvals and effects that have news: a message may come long before the run waits for it. */
   readonly news: Set<string>;
+  /** Something was said since the last model step began to look. */
+  isSpokenTo: boolean;
 }
 
 /** More ids than a turn can wait for; beyond it the reconciler's next signal brings them again. */
@@ -21,10 +23,13 @@ export function openInbox(
   statusOf: () => messages.RunStatusView,
 ): Inbox {
   // Filled before the handlers are there: what was signalled before the first task is delivered at once.
-  const inbox: Inbox = { ...carried, controls: 0, news: new Set() };
+  const inbox: Inbox = { ...carried, controls: 0, news: new Set(), isSpokenTo: false };
   setHandler(messages.decided, ({ approval }) => note(inbox, approval));
+  setHandler(messages.childEnded, ({ run }) => note(inbox, run));
   setHandler(messages.settled, ({ effect }) => note(inbox, effect));
-  setHandler(messages.steered, () => undefined);
+  setHandler(messages.steered, () => {
+    inbox.isSpokenTo = true;
+  });
   setHandler(messages.paused, () => {
     inbox.paused = true;
     inbox.controls += 1;
@@ -49,12 +54,30 @@ export async function nextNews(inbox: Inbox, id: string, timeoutMs: number): Pro
   inbox.news.delete(id);
 }
 
+/** Waits for news of any of the `ids` or a control message, at most `timeoutMs`; the news are taken. */
+export async function nextOf(
+  inbox: Inbox,
+  ids: readonly string[],
+  timeoutMs: number,
+): Promise<void> {
+  const { controls } = inbox;
+  const hasNews = (): boolean => ids.some((id) => inbox.news.has(id));
+  await condition(() => hasNews() || inbox.controls > controls, Math.max(1, timeoutMs));
+  for (const id of ids) inbox.news.delete(id);
+}
+
+/** Waits until something is said or asked of the run, at most `timeoutMs`. */
+export async function nextWords(inbox: Inbox, timeoutMs: number): Promise<void> {
+  const { controls } = inbox;
+  await condition(() => inbox.isSpokenTo || inbox.controls > controls, Math.max(1, timeoutMs));
+}
+
 /** Waits for the next control message; false when the time is up. */
 export function nextControl(inbox: Inbox, timeoutMs: number): Promise<boolean> {
   const { controls } = inbox;
   return condition(() => inbox.controls > controls, timeoutMs);
 }
 
-function note(inbox: Inbox, id: string): void {
+export function note(inbox: Inbox, id: string): void {
   if (inbox.news.size < NEWS_MAX) inbox.news.add(id);
 }

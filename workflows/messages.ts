@@ -23,16 +23,23 @@ export interface ControlMessage {
   readonly v: 1;
   readonly by: string;
 }
+export interface ChildEndedMessage {
+  readonly v: 1;
+  readonly run: string;
+}
 export interface SteeredMessage {
   readonly v: 1;
   readonly message: string;
 }
 
 export const decided = defineSignal<[DecidedMessage]>('pawl.decided');
+/** A sub-agent's run tells its parent that it has ended. */
+export const childEnded = defineSignal<[ChildEndedMessage]>('pawl.childEnded');
 export const settled = defineSignal<[SettledMessage]>('pawl.settled');
 export const paused = defineSignal<[ControlMessage]>('pawl.paused');
 /** Also takes a `stuck` run up again, from its last good state. */
 export const resumed = defineSignal<[ControlMessage]>('pawl.resumed');
+/** Something was said: a message is there, or a session's user has ended it. */
 export const steered = defineSignal<[SteeredMessage]>('pawl.steered');
 
 /** What a live run says of itself. */
@@ -55,6 +62,15 @@ export interface AgentRunInput<State = unknown> {
   readonly path: readonly string[];
   readonly agent: string;
   readonly generation: number;
+  /** Waits for its user between turns. @default false */
+  readonly session?: boolean;
+  /** Of a sub-agent: the run that waits for it, and what it may use up. */
+  readonly parent?: string;
+  readonly limits?: {
+    readonly depth: number;
+    readonly costMicroUsd: number;
+    readonly deadlineAtMs: number;
+  };
   /** Of a fork: the turn that is decided anew. @default 1 */
   readonly turn?: number;
   /** Of a fork: what is undone before the first step. */

@@ -3,11 +3,14 @@ import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { CallResults } from '../activities/runs/run-calls.ts';
 import type { PawlActivities } from '../activities/index.ts';
 import { assert } from '../domain/rules/assert.ts';
+import { depthLeft } from '../domain/rules/children.ts';
 import { deadlineMs } from '../domain/rules/decide.ts';
 import type { ToolActivityInput } from '../domain/rules/effect-outcome.ts';
 import type {
   CallResult,
   CallState,
+  CompactionPolicy,
+  CompactionResult,
   ModelStepResult,
   RunState,
   Step,
@@ -20,13 +23,16 @@ import {
   modelOptions,
   toolOptions,
 } from './activity-options.ts';
+import { awaitChildren, endChildren, startChildren } from './children.ts';
 import { runActivity, runPawlActivity } from './run-activity.ts';
-import { type Inbox, nextControl, nextNews } from './inbox.ts';
+import { type Inbox, nextControl, nextNews, nextWords } from './inbox.ts';
 
 /** The first look at a doubt after nobody has signalled; doubles up to an hour. */
 const LOOK_AGAIN_MS = 60_000;
 const LOOK_AGAIN_MAX_MS = 3_600_000;
 const PENDING_LOOK_MS = 5_000;
+/** How long a session trusts that its user's words would have been signalled. */
+const USER_LOOK_MS = 3_600_000;
 /** How long a paused run trusts that a resume would have been signalled. */
 const PAUSE_LOOK_MS = 900_000;
 
@@ -54,15 +60,27 @@ async function dispatchStep(
     case 'open':
       return runPawlActivity('pawl.open', openInput(state), ledgerOptions);
     case 'call-model':
+      inbox.isSpokenTo = false;
       return { kind: 'model', result: await callModel(state) };
+    case 'compact':
+      return { kind: 'compaction', result: await compact(step.policy, state) };
     case 'run-calls':
       return { kind: 'calls', results: await runCalls(step.calls, state) };
+    case 'start-children':
+      return startChildren(step.calls, state, inbox);
+    case 'await-children':
+      return awaitChildren(step, state, inbox, lookAgainMs(LOOK_AGAIN_MS, state));
+    case 'end-children':
+      return endChildren(step.calls);
     case 'await-approval':
       await nextNews(inbox, step.call.approval?.id ?? '', step.untilMs - Date.now());
       return { kind: 'woken', call: step.call.call };
     case 'await-settlement':
-      await nextNews(inbox, step.call.effect ?? '', lookAgainMs(step.call, state));
+      await nextNews(inbox, step.call.effect ?? '', firstLookMs(step.call, state));
       return { kind: 'woken', call: step.call.call };
+    case 'await-user':
+      await nextWords(inbox, Math.min(step.untilMs - Date.now(), USER_LOOK_MS));
+      return { kind: 'heard' };
     case 'await-resume':
       // The row decides: after a while a paused run asks it, in case a signal was lost.
       if (!(await nextControl(inbox, PAUSE_LOOK_MS))) inbox.paused = false;
@@ -71,14 +89,15 @@ async function dispatchStep(
 }
 
 /** A receiver that has accepted is often done within seconds; a human is not. */
-function lookAgainMs({ status }: CallState, state: RunState): number {
-  const waited = Date.now() - state.startedAtMs;
-  if (status === 'pending') return Math.min(Math.max(PENDING_LOOK_MS, waited), LOOK_AGAIN_MAX_MS);
-  return Math.min(
-    Math.max(LOOK_AGAIN_MS, waited),
-    LOOK_AGAIN_MAX_MS,
-    Math.max(LOOK_AGAIN_MS, deadlineMs(state) - Date.now()),
-  );
+function firstLookMs({ status }: CallState, state: RunState): number {
+  return lookAgainMs(status === 'pending' ? PENDING_LOOK_MS : LOOK_AGAIN_MS, state);
+}
+
+/** The longer a run is under way, the more rarely it looks for what would have been signalled. */
+function lookAgainMs(firstMs: number, state: RunState): number {
+  const waitedMs = Date.now() - state.startedAtMs;
+  const leftMs = Math.max(LOOK_AGAIN_MS, deadlineMs(state) - Date.now());
+  return Math.min(Math.max(firstMs, waitedMs), LOOK_AGAIN_MAX_MS, leftMs);
 }
 
 /** Reads go in one activity; each effect has its own, and nothing cancels it. */
@@ -134,6 +153,16 @@ function callModel(state: RunState): Promise<ModelStepResult> {
   return runPawlActivity('pawl.model', modelInput(state), options);
 }
 
+/** One model call of its own, recorded and priced as such. */
+function compact(
+  { keepTurns, model }: CompactionPolicy,
+  state: RunState,
+): Promise<CompactionResult> {
+  const input = { ...modelInput(state), keepTurns, ...(model ? { model } : {}) };
+  const options = { ...modelOptions, summary: `compaction before turn ${state.turn}` };
+  return runPawlActivity('pawl.compact', input, options);
+}
+
 function modelInput(state: RunState): Parameters<PawlActivities['pawl.model']>[0] {
   const { agent } = state;
   assert(agent, 'the model is called once the agent is open');
@@ -144,6 +173,8 @@ function modelInput(state: RunState): Parameters<PawlActivities['pawl.model']>[0
     agent: agent.name,
     agentHash: agent.hash,
     seq: state.seq,
+    ...(state.session ? { session: true } : {}),
+    ...(agent.hasAgents ? { depthLeft: depthLeft(state) } : {}),
   };
 }
 

@@ -5,6 +5,7 @@ import type { TemporalServer } from '../../devstack/servers/temporal-server.ts';
 import { startTemporal } from '../../devstack/servers/temporal-server.ts';
 import { guarantee } from '../guarantee.ts';
 import { startRun } from '../../domain/rules/start-run.ts';
+import { ask, chief, ORDER, script } from './chief.ts';
 import { CACHES, calls, clerk, DONE, insertRun, pay, TASK } from './clerk.ts';
 
 const LARGE = 20_000;
@@ -95,6 +96,23 @@ describe.each(CACHES)('continue-as-new, %s', (_title, maxCachedWorkflows) => {
       expect((await t.result(start.runKey, 10_000)).result?.kind).toBe('completed');
     });
   });
+
+  guarantee(
+    'sub-agents',
+    'sub-agents that end while their parent begins a new execution → each is heard once, its effect once',
+    async () => {
+      const model = script((done) => (done < 4 ? ask(`r-${done}`) : DONE));
+      const agents = (r: Parameters<typeof clerk>[0]) => [chief(r)];
+      await withTestRun({ ...options(), agents, model }, async (t) => {
+        const { runKey, result } = await t.start('chief', ORDER);
+        expect((await result()).result).toMatchObject({ kind: 'completed', turns: 5 });
+        expect(await countExecutions(t, runKey)).toBeGreaterThanOrEqual(4);
+        expect(t.bank.receipts().map(({ reference }) => reference)).toEqual(references(4));
+        expect(t.bank.requests()).toHaveLength(4);
+        expect(t.model.requests()).toHaveLength(5 + 4 * 2);
+      });
+    },
+  );
 
   guarantee(
     'S2-11d',
