@@ -1,6 +1,7 @@
 // What receivers say later: one row per message of theirs. The engine makes facts of the rows; nothing here changes an effect.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { type BodyOwner, jsonBody, textBody } from '../activities/encryption/encryption.ts';
 import type { Json } from '../domain/rules/json.ts';
 import type { ClientContext } from './context.ts';
 import { ArgumentInvalidError, CallbackConflictError } from './errors.ts';
@@ -83,10 +84,12 @@ function parseMessage(given: CallbackMessage): CallbackMessage {
 }
 
 async function storeMessage(
-  { database }: ClientContext,
+  context: ClientContext,
   tenant: string,
   message: CallbackMessage,
 ): Promise<CallbackAnswer['kind']> {
+  const { database } = context;
+  const owner = await findOwner(context, tenant, message);
   const { tool, id, idempotencyKey, reference, outcome, output, code } = message;
   const inserted = await database.query(
     `insert into pawl.callbacks (tenant, tool, id, wire_key, reference, outcome, output, code, message)
@@ -94,8 +97,9 @@ async function storeMessage(
      on conflict (tenant, tool, id) do nothing returning id`,
     [
       ...[tenant, tool, id, idempotencyKey ?? null, reference ?? null, outcome].map(toText),
-      output === undefined ? null : toJsonb(output),
-      ...[code ?? null, message.message ?? null].map(toText),
+      jsonBody(owner, 'callbacks.output', output === undefined ? undefined : toStored(output)),
+      toText(code ?? null),
+      textBody(owner, 'callbacks.message', toText(message.message ?? null)),
     ],
   );
   if (inserted.length > 0) return 'accepted';
@@ -123,15 +127,27 @@ function toText(value: string | null): string | null {
   return Buffer.from(value, 'utf8').toString('utf8').replaceAll('\u0000', '\ufffd');
 }
 
-function toJsonb(output: Json): string {
-  return JSON.stringify(output, (_key, value: unknown) => {
+function toStored(output: Json): Json {
+  const text = JSON.stringify(output, (_key, value: unknown) => {
     if (typeof value === 'string') return toText(value);
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
     return Object.fromEntries(Object.entries(value).map(([key, each]) => [toText(key), each]));
   });
+  return JSON.parse(text) as Json;
+}
+
+/** The run whose key seals it; where no effect is known yet, the tool has one. */
+async function findOwner(
+  context: ClientContext,
+  tenant: string,
+  message: CallbackMessage,
+): Promise<BodyOwner> {
+  const meant = context.keys ? await findMeant(context, tenant, message) : undefined;
+  return { tenant, runKey: meant?.runKey ?? `(callbacks of ${message.tool})` };
 }
 
 interface MeantEffect {
+  readonly runKey: string;
   readonly effect: string;
   readonly workflowId: string | null;
 }
@@ -144,7 +160,7 @@ async function findMeant(
 ): Promise<MeantEffect | undefined> {
   const column = idempotencyKey === undefined ? 'receiver_reference' : 'wire_key';
   const found = await database.query<MeantEffect>(
-    `select short_id as effect, workflow_id as "workflowId" from pawl.effects
+    `select run_key as "runKey", short_id as effect, workflow_id as "workflowId" from pawl.effects
      where tenant = $1 and tool = $2 and ${column} = $3 limit 2`,
     [tenant, tool, idempotencyKey ?? reference ?? null].map(toText),
   );

@@ -1,4 +1,5 @@
 // What every part of the client works with: the two servers and whom it speaks for.
+import type { KeyProvider } from '../activities/encryption/encryption.ts';
 import type { Database } from './database.ts';
 import type { Temporal } from './temporal.ts';
 
@@ -8,4 +9,6 @@ export interface ClientContext {
   readonly tenant: string;
   readonly taskQueue: string;
   readonly requester: string;
+  /** With them bodies are sealed, and nothing of them goes to Temporal either. @default encryption is off */
+  readonly keys?: KeyProvider | undefined;
 }

@@ -1,6 +1,8 @@
 // Pause, resume, cancel and steer: the row that the engine reads before every send, then the signal that wakes the run.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ulid } from 'ulid';
+import { UNSIGNALLED_FROM } from '../domain/rules/run.ts';
+import { textBody } from '../activities/encryption/encryption.ts';
 import type { ClientContext } from './context.ts';
 import { ArgumentInvalidError, RunFinishedError } from './errors.ts';
 import { type EffectView, listEffects } from './effect-views.ts';
@@ -56,27 +58,33 @@ export async function pauseRun(
   { by = context.requester, timeoutMs = PAUSE_TIMEOUT_MS, signal }: PauseOptions = {},
 ): Promise<PauseAnswer> {
   const { runKey, workflowId } = await requireOpenRun(context, typed, 'pause');
-  await context.database.query(
-    `insert into pawl.controls as c (tenant, run_key, paused_at, paused_by)
-     values ($1, $2, clock_timestamp(), $3)
-     on conflict (tenant, run_key) do update
-       set paused_at = excluded.paused_at, paused_by = excluded.paused_by where c.paused_at is null`,
-    [context.tenant, runKey, by],
-  );
-  const wake = await context.temporal.wake(workflowId, { name: 'paused', message: { v: 1, by } });
-  const onWire = await waitForQuiet(context, runKey, timeoutMs, signal);
+  const pause = (keys: readonly string[]): Promise<unknown> =>
+    context.database.query(
+      `insert into pawl.controls as c (tenant, run_key, paused_at, paused_by)
+       select $1, unnest($2::text[]), clock_timestamp(), $3
+       on conflict (tenant, run_key) do update
+         set paused_at = excluded.paused_at, paused_by = excluded.paused_by where c.paused_at is null`,
+      [context.tenant, keys, by],
+    );
+  const tree = await controlTree(context, runKey, pause);
+  const wakeOne = (id: string): Promise<Wake> =>
+    context.temporal.wake(id, { name: 'paused', message: { v: 1, by } });
+  const wake = await wakeOne(workflowId);
+  await Promise.all(tree.map(wakeOne));
+  const onWire = await waitForQuiet(context, [runKey, ...tree], timeoutMs, signal);
   return { runKey, status: onWire.length === 0 ? 'paused' : 'pausing', onWire, wake };
 }
 
 async function waitForQuiet(
   context: ClientContext,
-  runKey: string,
+  runKeys: readonly string[],
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<readonly EffectView[]> {
   const givesUpAtMs = performance.now() + timeoutMs;
   for (;;) {
-    const onWire = await listEffects(context, { runKey, isOnWire: true });
+    const found = runKeys.map((runKey) => listEffects(context, { runKey, isOnWire: true }));
+    const onWire = (await Promise.all(found)).flat();
     if (onWire.length === 0 || performance.now() >= givesUpAtMs || signal?.aborted) return onWire;
     await sleep(POLL_MS);
   }
@@ -90,12 +98,17 @@ export async function resumeRun(
 ): Promise<ResumeAnswer> {
   const run = await requireOpenRun(context, typed, 'resume');
   const { runKey, workflowId } = run;
-  await context.database.query(
-    `update pawl.controls set paused_at = null, paused_by = null
-     where tenant = $1 and run_key = $2 and paused_at is not null`,
-    [context.tenant, runKey],
-  );
-  const wake = await context.temporal.wake(workflowId, { name: 'resumed', message: { v: 1, by } });
+  const resume = (keys: readonly string[]): Promise<unknown> =>
+    context.database.query(
+      `update pawl.controls set paused_at = null, paused_by = null
+       where tenant = $1 and run_key = any($2) and paused_at is not null`,
+      [context.tenant, keys],
+    );
+  const tree = await controlTree(context, runKey, resume);
+  const wakeOne = (id: string): Promise<Wake> =>
+    context.temporal.wake(id, { name: 'resumed', message: { v: 1, by } });
+  const wake = await wakeOne(workflowId);
+  await Promise.all(tree.map(wakeOne));
   const isMissing = wake.kind === 'not-delivered' && wake.reason === 'workflow-ended';
   if (isMissing) {
     // One that Temporal still knows, because it was terminated, is refused as a duplicate.
@@ -124,15 +137,42 @@ export async function cancelRun(
   { by = context.requester }: ControlOptions = {},
 ): Promise<ControlAnswer> {
   const { runKey, workflowId } = await requireOpenRun(context, typed, 'cancel');
-  await context.database.query(
-    `insert into pawl.controls as c (tenant, run_key, cancelled_at, cancelled_by)
-     values ($1, $2, clock_timestamp(), $3)
-     on conflict (tenant, run_key) do update
-       set cancelled_at = excluded.cancelled_at, cancelled_by = excluded.cancelled_by
-       where c.cancelled_at is null`,
-    [context.tenant, runKey, by],
-  );
-  return { runKey, wake: await context.temporal.cancel(workflowId) };
+  const cancel = (keys: readonly string[]): Promise<unknown> =>
+    context.database.query(
+      `insert into pawl.controls as c (tenant, run_key, cancelled_at, cancelled_by)
+       select $1, unnest($2::text[]), clock_timestamp(), $3
+       on conflict (tenant, run_key) do update
+         set cancelled_at = excluded.cancelled_at, cancelled_by = excluded.cancelled_by
+         where c.cancelled_at is null`,
+      [context.tenant, keys, by],
+    );
+  const tree = await controlTree(context, runKey, cancel);
+  const wake = await context.temporal.cancel(workflowId);
+  await Promise.all(tree.map((id) => context.temporal.cancel(id)));
+  return { runKey, wake };
+}
+
+/**
+ * Asks the same of a run and of the sub-agents below it; returns their run keys. The run's own row first: whoever starts a
+ * sub-agent holds it, so every one is either found here or never begun.
+ */
+async function controlTree(
+  { database, tenant }: ClientContext,
+  runKey: string,
+  write: (runKeys: readonly string[]) => Promise<unknown>,
+): Promise<readonly string[]> {
+  const tree: string[] = [];
+  for (let level: readonly string[] = [runKey]; level.length > 0;) {
+    await write(level);
+    const below = await database.query<{ runKey: string }>(
+      `select run_key as "runKey" from pawl.runs
+       where tenant = $1 and parent_run_key = any($2) and finished_at is null`,
+      [tenant, level],
+    );
+    level = below.map((child) => child.runKey);
+    tree.push(...level);
+  }
+  return tree;
 }
 
 /** Puts a message before the model at its next turn. */
@@ -140,20 +180,47 @@ export async function steerRun(
   context: ClientContext,
   typed: string,
   text: string,
+  options: ControlOptions = {},
+): Promise<SteerAnswer> {
+  return sendMessage(context, await requireOpenRun(context, typed, 'steer'), text, options);
+}
+
+/** The row, then the signal that wakes a run which waits for words. */
+export async function sendMessage(
+  context: ClientContext,
+  { runKey, workflowId }: Pick<RunView, 'runKey' | 'workflowId'>,
+  text: string,
   { by = context.requester }: ControlOptions = {},
 ): Promise<SteerAnswer> {
-  if (text.trim() === '') throw new ArgumentInvalidError('A steering message may not be empty.');
-  const { runKey, workflowId } = await requireOpenRun(context, typed, 'steer');
+  if (text.trim() === '') throw new ArgumentInvalidError('A message may not be empty.');
   const messageId = `msg_${ulid()}`;
-  await context.database.query(
-    'insert into pawl.messages (tenant, run_key, id, author, text) values ($1, $2, $3, $4, $5)',
-    [context.tenant, runKey, messageId, by, text],
+  // The lock orders it against an end: what is written before the end is still answered.
+  const [written] = await context.database.query<{ waiting: number }>(
+    `with control as materialized (
+       select ended_at from pawl.controls where tenant = $1 and run_key = $2 for share)
+     insert into pawl.messages (tenant, run_key, id, author, text)
+     select $1, $2, $3, $4, $5 where not exists (select 1 from control where ended_at is not null)
+     returning (select count(*) from (select 1 from pawl.messages
+       where tenant = $1 and run_key = $2 and consumed_turn is null limit ${UNSIGNALLED_FROM}) as waiting) as waiting`,
+    [
+      context.tenant,
+      runKey,
+      messageId,
+      by,
+      textBody({ tenant: context.tenant, runKey }, 'messages.text', text),
+    ],
   );
+  if (!written) throw new RunFinishedError(runKey, 'its user has ended it', 'say');
+  // A run takes the words with its next turn, however often it is told of them; a session that reads so many looks again.
+  if (written.waiting >= UNSIGNALLED_FROM) {
+    return { runKey, messageId, wake: { kind: 'delivered' } };
+  }
   const signal = { name: 'steered', message: { v: 1, message: messageId } } as const;
   return { runKey, messageId, wake: await context.temporal.wake(workflowId, signal) };
 }
 
-async function requireOpenRun(
+/** A run that has not finished, by whatever names it. Throws RunFinishedError, UnknownIdError. */
+export async function requireOpenRun(
   context: ClientContext,
   typed: string,
   wish: string,

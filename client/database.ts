@@ -1,9 +1,17 @@
 // The client's way to PostgreSQL: plain statements, one transaction, and errors that name the database and the next step.
 import pg from 'pg';
 import {
+  type BodyDoor,
+  createBodyDoor,
+  isEncryptionError,
+  type KeyProvider,
+  type Statement,
+} from '../activities/encryption/encryption.ts';
+import {
   DatabaseDeniedError,
   DatabaseNotMigratedError,
   DatabaseUnreachableError,
+  EncryptionRefusedError,
   NotConfiguredError,
 } from './errors.ts';
 import { toPrintableAddress } from './settings.ts';
@@ -31,17 +39,21 @@ const types = {
 // Counts the wait for a free connection, too: a burst of starts has to wait its turn, not to fail.
 const CONNECT_TIMEOUT_MS = 30_000;
 
-/** Opens a small pool; connections are made when first needed. Without a URL every use throws NotConfiguredError. */
-export function openDatabase(url: string | undefined): Database {
+/**
+ * Opens a small pool; connections are made when first needed. Without a URL every use throws NotConfiguredError. Bodies
+ * are sealed and opened with `keys`; without them, sealed ones are shown as such.
+ */
+export function openDatabase(url: string | undefined, keys?: KeyProvider): Database {
   if (!url) return unsetDatabase();
   const address = toPrintableAddress(url);
   const pool = createPool(url, address);
   // Without a listener a restart of PostgreSQL ends the process.
   pool.on('error', () => undefined);
+  const door = createBodyDoor({ keys, whenLocked: 'show' });
   return {
     address,
-    query: (text, values) => guarded(address, () => run(pool, text, values)),
-    transaction: (work) => guarded(address, () => transact(pool, work)),
+    query: (text, values) => guarded(address, () => run(door, pool, text, values)),
+    transaction: (work) => guarded(address, () => transact(door, pool, work)),
     close: () => pool.end(),
   };
 }
@@ -71,23 +83,35 @@ function createPool(url: string, address: string): pg.Pool {
 }
 
 async function run<Row>(
+  door: BodyDoor,
   on: pg.Pool | pg.PoolClient,
   text: string,
   values: readonly unknown[] = [],
 ): Promise<Row[]> {
-  const { rows } = await on.query<pg.QueryResultRow>(text, [...values]);
-  return rows as Row[];
+  const statement: Statement = async <Each>(asked: string, given: readonly unknown[]) =>
+    (await on.query<pg.QueryResultRow>(asked, [...given])).rows as Each[];
+  return door.open(
+    statement,
+    await statement<Row>(text, await door.seal(statement, values)),
+    values,
+  );
 }
 
-async function transact<T>(pool: pg.Pool, work: (query: Query) => Promise<T>): Promise<T> {
+async function transact<T>(
+  shared: BodyDoor,
+  pool: pg.Pool,
+  work: (query: Query) => Promise<T>,
+): Promise<T> {
   const client = await pool.connect();
   // The pool's listener is off while a client is lent out: a broken connection would end the process.
   client.on('error', ignore);
   let broken: Error | undefined;
   try {
     await client.query('begin');
-    const result = await work((text, values) => run(client, text, values));
+    const door = shared.begin();
+    const result = await work((text, values) => run(door, client, text, values));
     await client.query('commit');
+    door.keep();
     return result;
   } catch (error) {
     await client.query('rollback').catch((failed: Error) => (broken = failed));
@@ -120,6 +144,7 @@ const DENIED = new Set(['42501', '28000', '28P01']);
 export function toClientError(address: string, error: unknown): unknown {
   const code = codeOf(error);
   const message = messageOf(error);
+  if (isEncryptionError(error)) return new EncryptionRefusedError(error.code, message, error);
   if (MISSING.has(code)) return new DatabaseNotMigratedError(address, message, error);
   if (DENIED.has(code)) return new DatabaseDeniedError(address, message, error);
   if (CONNECTION_CODE.test(code) || CONNECTION_MESSAGE.test(message)) {

@@ -1,5 +1,6 @@
 // Decides approvals: checks what can be checked, writes the decision row (the authority), then wakes the run.
 import { ulid } from 'ulid';
+import { LOCKED_TEXT, textBody } from '../activities/encryption/encryption.ts';
 import { type ApprovalView, type DecisionView, findApproval } from './approval-views.ts';
 import type { ClientContext } from './context.ts';
 import {
@@ -8,6 +9,7 @@ import {
   ApprovalExpiredError,
   ApprovalObsoleteError,
   ArgumentInvalidError,
+  EncryptionRefusedError,
   RunFinishedError,
   SelfApprovalError,
   UnknownIdError,
@@ -44,6 +46,7 @@ export async function decideApproval(
   if (approver === '')
     throw new ArgumentInvalidError('Say who decides: the approver may not be empty.');
   await checkDecidable(context, shown, approver, options.binding);
+  if (decision === 'approve') checkReadable(shown);
   const decided = await insertDecision(context, shown, {
     decision,
     approver,
@@ -80,6 +83,13 @@ async function checkDecidable(
   if (binding !== undefined && binding !== shown.binding) throw new ApprovalChangedError(shown.id);
 }
 
+/** Nobody approves what cannot be shown. */
+function checkReadable({ id, arguments: given }: ApprovalView): void {
+  if (given !== LOCKED_TEXT) return;
+  const why = `What ${id} asks for is encrypted, and no keys are configured here: set PAWL_ENCRYPTION_KEYS to read it first.`;
+  throw new EncryptionRefusedError('Encryption.Off', why);
+}
+
 function describeObsolete({ effectStatus }: ApprovalView): string {
   const isOpen = effectStatus === null || effectStatus === 'intended';
   return isOpen ? 'asked for anew in a later approval' : effectStatus.replaceAll('_', ' ');
@@ -108,7 +118,11 @@ async function insertDecision(
      where p.tenant = $1 and p.id = $2 and p.expires_at > clock_timestamp()
      on conflict (tenant, approval_id) do nothing
      returning id, decision, approver, reason, decided_at as "decidedAt"`,
-    [tenant, shown.id, `de_${ulid()}`, decision, approver, reason ?? null, shown.binding],
+    [
+      ...[tenant, shown.id, `de_${ulid()}`, decision, approver],
+      textBody({ tenant, runKey: shown.runKey }, 'decisions.reason', reason ?? null),
+      shown.binding,
+    ],
   );
   if (decided) return decided;
   const now = await requireApproval(context, shown.id);

@@ -46,6 +46,13 @@ export class NotConfiguredError extends PawlError {
   }
 }
 
+/** Keys that are missing or do not fit, or a body that was tampered with; nothing was read or written instead. */
+export class EncryptionRefusedError extends PawlError {
+  constructor(code: string, message: string, cause?: unknown) {
+    super(code, message, ExitCode.Failed, cause);
+  }
+}
+
 export class DatabaseUnreachableError extends PawlError {
   constructor(address: string, why: string, cause?: unknown) {
     super(
@@ -205,6 +212,17 @@ export class RunFinishedError extends PawlError {
   }
 }
 
+export class NotASessionError extends PawlError {
+  constructor(runKey: string) {
+    super(
+      'Run.NotASession',
+      `${runKey} is no session: it ends with its answer. Start one with \`pawl session <agent>\`; ` +
+        `to tell a run something on its way: \`pawl steer ${runKey} <text>\`.`,
+      ExitCode.Usage,
+    );
+  }
+}
+
 export class AlreadyDecidedError extends PawlError {
   constructor(approval: string, by: string, decision: string, at: Date) {
     const word = decision === 'approve' ? 'approved' : 'denied';
@@ -303,6 +321,13 @@ export class RunNotEndedError extends PawlError {
       'Run.NotEnded',
       `${runKey} has not ended, so it cannot be ${wish} yet: \`pawl cancel ${runKey}\` ends it, or wait for its end.`,
     );
+  }
+}
+
+/** Its bodies may still be needed; nothing was erased. */
+export class RunNotErasableError extends PawlError {
+  constructor(runKey: string, why: string, advice: string) {
+    super('Run.NotErasable', `${runKey} cannot be erased: ${why}. ${advice}`);
   }
 }
 

@@ -171,7 +171,9 @@ function listSiblings(context: ClientContext, effect: EffectView): Promise<Effec
 interface RequestRow {
   readonly method: string;
   readonly url: string;
-  readonly headers: readonly (readonly [string, string])[] | Readonly<Record<string, string>>;
+  /** A text where it is encrypted and no keys are configured. */
+  readonly headers:
+    string | readonly (readonly [string, string])[] | Readonly<Record<string, string>>;
   readonly body: Buffer;
   readonly createdAt: Date;
 }
@@ -186,7 +188,8 @@ async function readRequest(
     [tenant, effectId],
   );
   if (!row) return undefined;
-  const pairs = Array.isArray(row.headers) ? row.headers : Object.entries(row.headers);
+  const headers = typeof row.headers === 'string' ? [] : row.headers;
+  const pairs = Array.isArray(headers) ? headers : Object.entries(headers);
   const text = row.body.toString('utf8');
   const isText = Buffer.from(text, 'utf8').equals(row.body);
   return {

@@ -62,7 +62,10 @@ export async function forkRun(
   };
   await context.temporal.ensureReachable();
   const { agent: agentName, input } = source;
-  const { run, isNew } = await insertRun(context, { agentName, input, key, requester, forkedFrom });
+  const { run, isNew } = await insertRun(context, {
+    ...{ agentName, input, key, requester, forkedFrom },
+    subject: source.subject ?? undefined,
+  });
   if (!run.isFinished) await startWorkflow(context, run);
   return {
     runKey: run.runKey,
@@ -85,6 +88,7 @@ interface Source {
   agent: string;
   input: Json;
   turns: number;
+  subject: string | null;
   isFinished: boolean;
 }
 
@@ -94,7 +98,7 @@ async function readSource(
   runKey: string,
 ): Promise<Source> {
   const [source] = await database.query<Source>(
-    `select r.run_key as "runKey", r.agent, r.input, r.finished_at is not null as "isFinished",
+    `select r.run_key as "runKey", r.agent, r.input, r.subject, r.finished_at is not null as "isFinished",
        coalesce((select max(m.turn) from pawl.model_steps m
          where m.tenant = r.tenant and m.run_key = r.run_key), 0) as turns
      from pawl.runs r where r.tenant = $1 and r.run_key = $2`,

@@ -3,6 +3,7 @@ import type { ClientContext } from './context.ts';
 import { listWorkers } from './agents.ts';
 import { checkHistories } from './check-histories.ts';
 import { listEffects } from './effect-views.ts';
+import { checkEncryption } from './encryption-health.ts';
 import { isPawlError } from './errors.ts';
 import { listStuckRuns } from './stuck-runs.ts';
 import type { TemporalHealth } from './temporal.ts';
@@ -30,7 +31,7 @@ const NODE_MAJOR_MIN = 20;
 const NODE_MINOR_MIN = 19;
 const CLOCK_DIFFERENCE_MS_MAX = 2_000;
 const PROVIDER_KEYS = ['ANTHROPIC_API_KEY', 'OPENAI_API_KEY'];
-const NEWEST_MIGRATION = '0002_pending_compensation_fork';
+const NEWEST_MIGRATION = '0004_encryption';
 
 /** Runs every check; only a programmer's error throws. */
 export async function diagnose(
@@ -65,8 +66,14 @@ export function checkNode(version: string): HealthCheck {
 async function checkLedger(context: ClientContext): Promise<HealthCheck[]> {
   const reached = await checkDatabase(context);
   const isDown = reached.some(({ status }) => status === 'fail');
-  if (isDown) return [...reached, ...unknown(['workers', 'doubts', 'stuck'], 'the database')];
-  const rest = [checkWorkers(context), checkDoubts(context), checkStuck(context)];
+  if (isDown)
+    return [...reached, ...unknown(['workers', 'doubts', 'stuck', 'encryption'], 'the database')];
+  const rest = [
+    checkWorkers(context),
+    checkDoubts(context),
+    checkStuck(context),
+    checkEncryption(context),
+  ];
   return [...reached, ...(await Promise.all(rest))];
 }
 

@@ -40,9 +40,11 @@ export type {
   StatementLine,
 } from './reconcile-statement.ts';
 export type { ComparedEffect } from './statement-page.ts';
+export type { TranscriptOptions } from './read-transcript.ts';
 export type { RunEvent } from './run-events.ts';
 export type {
   CallView,
+  CompactionView,
   ListOptions,
   MessageView,
   RunDetails,
@@ -51,8 +53,17 @@ export type {
   TranscriptEntry,
   TurnView,
 } from './run-views.ts';
+export type { Reply, ReplyOptions } from './session.ts';
 export type { SettleAnswer, SettlementView, SettleOptions } from './settle-effect.ts';
 export type { StartedRun, StartOptions } from './start-run.ts';
 export type { StuckRunView } from './stuck-runs.ts';
+export type { AuditOptions, AuditProblem, AuditReport } from './audit-run.ts';
+export { startCodecServer } from './codec-server.ts';
+export type { CodecAccess, CodecServer, CodecServerOptions } from './codec-server.ts';
+export type { GarbageOptions, GarbageReport } from './collect-garbage.ts';
+export type { EraseAnswer, ErasedRun, EraseOptions, EraseTarget } from './erase-run.ts';
+export type { RotateOptions, RotationReport } from './rotate-keys.ts';
+export { createConfiguredKeys } from '../activities/encryption/encryption.ts';
+export type { KeyContext, KeyProvider, WrappedKey } from '../activities/encryption/encryption.ts';
 export type { Wake } from './temporal.ts';
 export type { FinishedRun, WatchOptions } from './watch-run.ts';

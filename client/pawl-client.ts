@@ -1,8 +1,11 @@
 // PawlClient: what people and services ask of Pawl. It writes wishes as rows; only the engine changes an effect.
+import { toKeys } from '../activities/encryption/encryption.ts';
 import type { EffectStatus } from '../domain/rules/effect.ts';
-import { type AgentView, listAgents } from './agents.ts';
+import { type AgentView, listAgents, requireAgent } from './agents.ts';
 import { type ApprovalView, listApprovals } from './approval-views.ts';
 import { type CallbackAnswer, type CallbackMessage, receiveCallback } from './callbacks.ts';
+import { type AuditOptions, type AuditReport, verifyAudit } from './audit-run.ts';
+import { collectGarbage, type GarbageOptions, type GarbageReport } from './collect-garbage.ts';
 import type { ClientContext } from './context.ts';
 import {
   cancelRun,
@@ -21,6 +24,7 @@ import { openDatabase } from './database.ts';
 import { type DecidedApproval, type DecisionOptions, decideApproval } from './decide-approval.ts';
 import { type EffectView, listEffects } from './effect-views.ts';
 import { DatabaseNotMigratedError } from './errors.ts';
+import { type EraseAnswer, type EraseOptions, eraseRuns, type EraseTarget } from './erase-run.ts';
 import { type EffectExplanation, explainEffect } from './explain-effect.ts';
 import { type ForkedRun, type ForkOptions, forkRun } from './fork-run.ts';
 import { diagnose, type HealthReport } from './health.ts';
@@ -30,6 +34,8 @@ import {
   type ReconcileReport,
   reconcileStatement,
 } from './reconcile-statement.ts';
+import { streamTranscript, type TranscriptOptions } from './read-transcript.ts';
+import { rotateKeys, type RotateOptions, type RotationReport } from './rotate-keys.ts';
 import type { RunEvent } from './run-events.ts';
 import {
   type ListOptions,
@@ -38,8 +44,10 @@ import {
   type RunView,
   type ShowOptions,
   showRun,
+  type TranscriptEntry,
 } from './run-views.ts';
 import { type ClientOptions, resolveSettings } from './settings.ts';
+import { awaitReply, endSession, type Reply, type ReplyOptions, say } from './session.ts';
 import { settleEffect, type SettleAnswer, type SettleOptions } from './settle-effect.ts';
 import { type StartedRun, type StartOptions, startRun } from './start-run.ts';
 import { listStuckRuns, type StuckRunView } from './stuck-runs.ts';
@@ -58,9 +66,11 @@ export class PawlClient {
   static open(options: ClientOptions = {}): PawlClient {
     const settings = resolveSettings(options);
     const { temporalAddress, namespace, tenant, taskQueue, requester } = settings;
+    const keys = toKeys(settings.encryptionKeys);
     return new PawlClient({
-      database: openDatabase(settings.databaseUrl),
-      temporal: createTemporal(temporalAddress, namespace),
+      database: openDatabase(settings.databaseUrl, keys),
+      temporal: createTemporal(temporalAddress, namespace, keys && { keys, tenant }),
+      keys,
       tenant,
       taskQueue,
       requester,
@@ -107,6 +117,11 @@ export class PawlClient {
   /** Everything about one run. Throws UnknownIdError, AmbiguousIdError. */
   show(run: string, options?: ShowOptions): Promise<RunDetails> {
     return showRun(this.#context, run, options);
+  }
+
+  /** The messages of a run in order, read page by page. Throws ArgumentInvalidError, UnknownIdError, AmbiguousIdError. */
+  transcript(run: string, options?: TranscriptOptions): AsyncGenerator<TranscriptEntry, void> {
+    return streamTranscript(this.#context, run, options);
   }
 
   /** The full run key of a short one, or of `latest`. Throws UnknownIdError, AmbiguousIdError. */
@@ -179,6 +194,24 @@ export class PawlClient {
     return steerRun(this.#context, run, text, options);
   }
 
+  /**
+   * Says something to a session (a run started with `session: true`): it is answered once, in order. Throws
+   * NotASessionError, RunFinishedError.
+   */
+  say(session: string, text: string, options?: ControlOptions): Promise<SteerAnswer> {
+    return say(this.#context, session, text, options);
+  }
+
+  /** Waits for a session's answer to a message, or to its input when none is named. */
+  reply(session: string, options?: ReplyOptions): Promise<Reply> {
+    return awaitReply(this.#context, session, options);
+  }
+
+  /** Ends a session once everything that was said is answered. Throws NotASessionError, RunFinishedError. */
+  endSession(session: string, options?: ControlOptions): Promise<ControlAnswer> {
+    return endSession(this.#context, session, options);
+  }
+
   /** Effects, of one run or of all. */
   async effects(
     options: {
@@ -232,9 +265,42 @@ export class PawlClient {
     return reconcileStatement(this.#context, options);
   }
 
+  /**
+   * Takes every body of an ended run (and of the runs that its model asked for), or of all runs about a subject, away: rows,
+   * data keys, Temporal's histories. What was done, when and under which key of the receiver stays, and the audit verifies.
+   * Repeating it finishes what was cut off. Throws RunNotErasableError while a run is live or an effect is open or in
+   * doubt, ArgumentInvalidError without a reason, UnknownIdError.
+   */
+  erase(target: EraseTarget, options: EraseOptions): Promise<EraseAnswer> {
+    return eraseRuns(this.#context, target, options);
+  }
+
+  /** Recomputes the hash chains, commitments, folds and bindings of one run or all; problems are in the report. */
+  verifyAudit(options?: AuditOptions): Promise<AuditReport> {
+    return verifyAudit(this.#context, options);
+  }
+
+  /**
+   * Takes the bodies of runs away that ended long ago. Never of a run that is live or has a live relative, that Temporal can
+   * still reset, or that has an effect open or in doubt. Throws TemporalUnreachableError: its retention has to be known.
+   */
+  collectGarbage(options?: GarbageOptions): Promise<GarbageReport> {
+    return collectGarbage(this.#context, options);
+  }
+
+  /** Wraps every data key anew with the current key. Throws EncryptionRefusedError for a key that is not configured. */
+  rotateKeys(options?: RotateOptions): Promise<RotationReport> {
+    return rotateKeys(this.#context, options);
+  }
+
   /** Agents and tools that workers offer, with the contract that was derived for each. */
   tools(): Promise<AgentView[]> {
     return listAgents(this.#context);
+  }
+
+  /** What a worker offers under this name. Throws AgentUnknownError, which names those that there are. */
+  requireAgent(name: string): Promise<AgentView> {
+    return requireAgent(this.#context, name);
   }
 
   /** Checks everything that a run needs; problems are in the report, not thrown. */

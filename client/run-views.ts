@@ -1,4 +1,5 @@
 // How runs are read: the one query that derives a run's status from its rows, and the details of one run.
+import { LOCKED_TEXT } from '../activities/encryption/encryption.ts';
 import { type EffectStatus, isSettled } from '../domain/rules/effect.ts';
 import { endOfRefusal, type RunResult } from '../domain/rules/run.ts';
 import type { Json } from '../domain/rules/json.ts';
@@ -12,6 +13,8 @@ export const RunStatus = {
   Starting: 'starting',
   Running: 'running',
   WaitingApproval: 'waiting_approval',
+  /** A session has answered, and its user has said nothing since. */
+  WaitingUser: 'waiting_user',
   InDoubt: 'in_doubt',
   Paused: 'paused',
   Cancelling: 'cancelling',
@@ -35,6 +38,9 @@ export interface RunView {
   readonly requester: string;
   readonly startKey: string | null;
   readonly workflowId: string;
+  readonly isSession: boolean;
+  /** Of a sub-agent: the run whose model called it. */
+  readonly parentRunKey: string | null;
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly cachedInputTokens: number;
@@ -61,11 +67,13 @@ const RUNS = `
       when e.open_doubts > 0 then 'in_doubt'
       when a.pending > 0 then 'waiting_approval'
       when r.agent_hash is null then 'starting'
+      when r.is_session and not s.has_words and s.has_answered then 'waiting_user'
       else 'running'
     end as status,
     r.finished_at is not null as "isFinished", r.turn,
     a.pending as "pendingApprovals", e.doubts, r.requester, r.start_key as "startKey",
-    r.workflow_id as "workflowId", r.input_tokens as "inputTokens", r.output_tokens as "outputTokens",
+    r.workflow_id as "workflowId", r.is_session as "isSession",
+    r.parent_run_key as "parentRunKey", r.input_tokens as "inputTokens", r.output_tokens as "outputTokens",
     r.cached_input_tokens as "cachedInputTokens", r.cost_micro_usd as "costMicroUsd", r.result,
     r.stuck_cause as "stuckCause", c.paused_at as "pausedAt", c.paused_by as "pausedBy",
     c.cancelled_at as "cancelledAt", c.cancelled_by as "cancelledBy", r.created_at as "createdAt",
@@ -80,7 +88,15 @@ const RUNS = `
   cross join lateral (
     select count(*) as pending from pawl.approvals p
     where p.tenant = r.tenant and p.run_key = r.run_key and r.finished_at is null and ${PENDING}
-  ) a`;
+  ) a
+  cross join lateral (
+    select exists (select 1 from pawl.messages m
+        where m.tenant = r.tenant and m.run_key = r.run_key and m.consumed_turn is null) as has_words,
+      exists (select 1 from pawl.model_steps m where m.tenant = r.tenant and m.run_key = r.run_key
+        and m.turn = r.turn and m.result->'final'->>'isValid' = 'true') as has_answered
+    where r.is_session
+    union all select false, false where not r.is_session
+  ) s`;
 
 export interface ListOptions {
   /** @default 20 */
@@ -133,6 +149,14 @@ export interface TurnView {
   readonly createdAt: Date;
 }
 
+/** A summary that took the place of what lay back, before a turn's model call. */
+export interface CompactionView extends Omit<TurnView, 'stopReason'> {
+  /** The last transcript entry that it stands for. */
+  readonly throughSeq: number;
+  /** The transcript entry that holds it. */
+  readonly summarySeq: number;
+}
+
 /** One tool call as the model proposed it. */
 export interface CallView {
   readonly turn: number;
@@ -147,6 +171,8 @@ export interface CallView {
   /** Short id of the effect. */
   readonly effect: string | null;
   readonly approvalId: string | null;
+  /** Run key of the sub-agent that it called. */
+  readonly child: string | null;
   /** How it ended; null while it is open. */
   readonly ended: string | null;
   readonly result: Json;
@@ -178,6 +204,7 @@ export interface RunDetails {
   readonly input: Json;
   readonly output: Json;
   readonly turns: readonly TurnView[];
+  readonly compactions: readonly CompactionView[];
   readonly calls: readonly CallView[];
   readonly effects: readonly EffectView[];
   /** With their decisions. */
@@ -199,17 +226,18 @@ export async function showRun(
   { transcript = false }: ShowOptions = {},
 ): Promise<RunDetails> {
   const runKey = await resolveRunKey(context, typed);
-  const [run, body, turns, calls, effects, approvals, messages] = await Promise.all([
+  const [run, body, turns, compactions, calls, effects, approvals, messages] = await Promise.all([
     findRun(context, runKey),
     readBody(context, runKey),
     listTurns(context, runKey),
+    listCompactions(context, runKey),
     listCalls(context, runKey),
     listEffects(context, { runKey }),
     listApprovals(context, { runKey }),
     listMessages(context, runKey),
   ]);
   if (!run) throw new Error(`The run ${runKey} disappeared while it was read`);
-  const details = { run, ...body, turns, calls, effects, approvals, messages };
+  const details = { run, ...body, turns, compactions, calls, effects, approvals, messages };
   return transcript ? { ...details, transcript: await readTranscript(context, runKey) } : details;
 }
 
@@ -225,17 +253,29 @@ export async function readBody(
   return body ?? { input: null, output: null };
 }
 
+const MODEL_CALL = `turn, generation, model_requested as "modelRequested", model_served as "modelServed",
+       input_tokens as "inputTokens", output_tokens as "outputTokens", cached_input_tokens as "cachedInputTokens",
+       cost_micro_usd as "costMicroUsd", is_priced as "isPriced", request_id as "requestId", attempt,
+       duration_ms as "durationMs", created_at as "createdAt"`;
+
 export function listTurns(
   { database, tenant }: ClientContext,
   runKey: string,
 ): Promise<TurnView[]> {
   return database.query<TurnView>(
-    `select turn, generation, model_requested as "modelRequested", model_served as "modelServed",
-       stop_reason as "stopReason", input_tokens as "inputTokens", output_tokens as "outputTokens",
-       cached_input_tokens as "cachedInputTokens", cost_micro_usd as "costMicroUsd",
-       is_priced as "isPriced", request_id as "requestId", attempt, duration_ms as "durationMs",
-       created_at as "createdAt"
+    `select ${MODEL_CALL}, stop_reason as "stopReason"
      from pawl.model_steps where tenant = $1 and run_key = $2 order by turn, generation`,
+    [tenant, runKey],
+  );
+}
+
+export function listCompactions(
+  { database, tenant }: ClientContext,
+  runKey: string,
+): Promise<CompactionView[]> {
+  return database.query<CompactionView>(
+    `select ${MODEL_CALL}, through_seq as "throughSeq", summary_seq as "summarySeq"
+     from pawl.compactions where tenant = $1 and run_key = $2 order by turn, generation`,
     [tenant, runKey],
   );
 }
@@ -246,7 +286,7 @@ export async function listCalls(
 ): Promise<CallView[]> {
   const rows = await database.query<CallView & EffectEnd>(
     `select c.turn, c.generation, c.call, c.tool, c.arguments, c.verdict, c.rule, c.message, c.summary,
-       coalesce(e.short_id, c.effect_id) as effect, c.approval_id as "approvalId", c.ended, c.result,
+       coalesce(e.short_id, c.effect_id) as effect, c.approval_id as "approvalId", c.child_run_key as child, c.ended, c.result,
        c.ended_at as "endedAt", e.status as "effectStatus", e.code as "effectCode",
        e.updated_at as "effectUpdatedAt"
      from pawl.calls c
@@ -301,6 +341,11 @@ export async function readTranscript(
   );
   return rows.map((row) => ({
     ...row,
-    parts: row.parts === null ? null : (JSON.parse(row.parts) as Json),
+    parts: row.parts === null ? null : toParts(row.parts),
   }));
+}
+
+/** Without keys there is only the word that says so. */
+export function toParts(parts: string): Json {
+  return parts === LOCKED_TEXT ? parts : (JSON.parse(parts) as Json);
 }

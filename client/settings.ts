@@ -1,5 +1,6 @@
 // Where the client finds its servers and who it speaks for: options, then environment, then defaults.
 import { userInfo } from 'node:os';
+import type { KeyProvider } from '../activities/encryption/encryption.ts';
 import { DEFAULT_TENANT } from '../domain/rules/ids.ts';
 
 export interface ClientOptions {
@@ -15,6 +16,8 @@ export interface ClientOptions {
   readonly taskQueue?: string | undefined;
   /** Who starts runs and asks for things. @default the user of the operating system */
   readonly requester?: string | undefined;
+  /** Opens and seals bodies: `k2:<base64>,k1:<base64>`, or your KMS. @default PAWL_ENCRYPTION_KEYS; else off */
+  readonly encryptionKeys?: string | KeyProvider | undefined;
 }
 
 export interface ClientSettings {
@@ -24,6 +27,7 @@ export interface ClientSettings {
   readonly tenant: string;
   readonly taskQueue: string;
   readonly requester: string;
+  readonly encryptionKeys: string | KeyProvider | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -40,6 +44,7 @@ export function resolveSettings(
     tenant: options.tenant ?? (env['PAWL_TENANT'] || DEFAULT_TENANT),
     taskQueue: options.taskQueue ?? (env['PAWL_TASK_QUEUE'] || 'pawl'),
     requester: options.requester ?? osUser(env),
+    encryptionKeys: options.encryptionKeys ?? (env['PAWL_ENCRYPTION_KEYS'] || undefined),
   };
 }
 

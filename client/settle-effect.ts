@@ -1,5 +1,6 @@
 // A human's word about a doubt: one row with the evidence. The engine turns it into a fact; nothing here changes an effect.
 import { ulid } from 'ulid';
+import { jsonBody, textBody } from '../activities/encryption/encryption.ts';
 import type { Json } from '../domain/rules/json.ts';
 import type { ClientContext } from './context.ts';
 import { type EffectView, findEffect } from './effect-views.ts';
@@ -116,6 +117,7 @@ function insertSettlement(
   { outcome, output, evidence, by = context.requester }: SettleOptions,
 ): Promise<Recorded> {
   const { database, tenant } = context;
+  const owner = { tenant, runKey: effect.runKey };
   return database.transaction(async (query) => {
     await query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [
       `pawl.settlements ${tenant} ${effect.id}`,
@@ -138,7 +140,12 @@ function insertSettlement(
     await query(
       `insert into pawl.settlements (tenant, effect_id, id, outcome, output, evidence, settled_by)
        values ($1, $2, $3, $4, $5, $6, $7)`,
-      [tenant, effect.id, id, outcome, toColumn(output), evidence, by],
+      [
+        ...[tenant, effect.id, id, outcome],
+        jsonBody(owner, 'settlements.output', output),
+        textBody(owner, 'settlements.evidence', evidence),
+        by,
+      ],
     );
     const [inserted] = await query<SettlementView>(
       `${SETTLEMENTS} where s.tenant = $1 and s.effect_id = $2 and s.id = $3`,
@@ -147,10 +154,6 @@ function insertSettlement(
     if (!inserted) throw new Error(`The settlement ${id} is not there after its insert`);
     return { settlement: inserted, isRepetition: false };
   });
-}
-
-function toColumn(output: Json | undefined): string | null {
-  return output === undefined ? null : JSON.stringify(output);
 }
 
 const NOT_TAKEN_UP = `not exists (select 1 from pawl.effect_facts f

@@ -1,6 +1,13 @@
 // Starts a run: the row first, then the workflow of the same name; a repeated start finishes what a crash left half done.
 import canonicalize from 'canonicalize';
 import { ulid } from 'ulid';
+import {
+  type Body,
+  type BodyOwner,
+  jsonBody,
+  partlySecret,
+  secretMembers,
+} from '../activities/encryption/encryption.ts';
 import type { ForkOrigin } from '../domain/rules/fork-origin.ts';
 import type { Json } from '../domain/rules/json.ts';
 import type { AgentRunInput } from '../workflows/messages.ts';
@@ -20,6 +27,10 @@ export interface StartOptions {
   readonly key?: string | undefined;
   /** @default the client's requester */
   readonly requester?: string | undefined;
+  /** A session: after each answer it waits for what its user says next, until it is ended. @default false */
+  readonly session?: boolean | undefined;
+  /** Whom the run is about, as a pseudonym (it is not encrypted): `erase` finds all runs of a subject. */
+  readonly subject?: string | undefined;
 }
 
 export interface StartedRun {
@@ -38,6 +49,7 @@ export interface StoredRun {
   readonly agent: string;
   readonly input: Json;
   readonly isFinished: boolean;
+  readonly isSession: boolean;
   /** Only of a fork. */
   readonly forkedFrom: ForkOrigin | null;
 }
@@ -50,7 +62,7 @@ export async function startRun(
   context: ClientContext,
   agentName: string,
   input: unknown,
-  { key, requester = context.requester }: StartOptions = {},
+  { key, requester = context.requester, session = false, subject }: StartOptions = {},
 ): Promise<StartedRun> {
   const json = toJson(input);
   if (key !== undefined && key.trim() === '')
@@ -61,7 +73,9 @@ export async function startRun(
     // Asked before the row is written: a Temporal that is down leaves nothing behind.
     await context.temporal.ensureReachable();
   }
-  const stored = repeated ?? (await insertRun(context, { agentName, input: json, key, requester }));
+  const stored =
+    repeated ??
+    (await insertRun(context, { agentName, input: json, key, requester, session, subject }));
   if (key !== undefined) checkSame(key, stored.run, agentName, json);
   const { run, isNew } = stored;
   if (!run.isFinished) await startWorkflow(context, run);
@@ -72,7 +86,10 @@ export async function startRun(
 export async function startWorkflow(context: ClientContext, run: StoredRun): Promise<boolean> {
   const { temporal, taskQueue, tenant } = context;
   const { runKey, rootKey, path, agent } = run;
-  const fits = Buffer.byteLength(JSON.stringify(run.input)) <= INLINE_INPUT_BYTES_MAX;
+  // Encrypted, too, it would stay in a history that an erasure may not reach.
+  const fits =
+    context.keys === undefined &&
+    Buffer.byteLength(JSON.stringify(run.input)) <= INLINE_INPUT_BYTES_MAX;
   const input: AgentRunInput = {
     v: 1,
     tenant,
@@ -82,6 +99,7 @@ export async function startWorkflow(context: ClientContext, run: StoredRun): Pro
     agent,
     generation: 0,
     ...(fits ? { input: run.input } : {}),
+    ...(run.isSession ? { session: true } : {}),
     ...forkOf(run),
   };
   try {
@@ -105,7 +123,7 @@ function toNotStarted(runKey: string, error: unknown): PawlError {
 }
 
 const STORED = `run_key as "runKey", root_key as "rootKey", path, agent, input,
-  finished_at is not null as "isFinished", forked_from as "forkedFrom"`;
+  finished_at is not null as "isFinished", is_session as "isSession", forked_from as "forkedFrom"`;
 
 /** One stored run by its full key. */
 export async function readStoredRun(
@@ -146,6 +164,8 @@ interface NewRun {
   readonly input: Json;
   readonly key: string | undefined;
   readonly requester: string;
+  readonly session?: boolean;
+  readonly subject?: string | undefined;
   readonly forkedFrom?: ForkOrigin;
 }
 
@@ -154,11 +174,12 @@ export function insertRun(context: ClientContext, start: NewRun): Promise<StartA
   const { database, tenant } = context;
   const runKey = `run_${ulid()}`;
   const { agentName, key, requester } = start;
+  const owner = { tenant, runKey };
   return database.transaction(async (query) => {
     const [run] = await query<StoredRun>(
       `insert into pawl.runs (tenant, run_key, root_key, path, agent, workflow_id, start_key, requester, input,
-         forked_from)
-       values ($1, $2, $2, '[]', $3, $2, $4, $5, $6, $7)
+         forked_from, is_session, subject)
+       values ($1, $2, $2, '[]', $3, $2, $4, $5, $6, $7, $8, $9)
        on conflict (tenant, start_key) where start_key is not null do nothing
        returning ${STORED}`,
       [
@@ -167,8 +188,10 @@ export function insertRun(context: ClientContext, start: NewRun): Promise<StartA
         agentName,
         key ?? null,
         requester,
-        JSON.stringify(start.input),
-        start.forkedFrom ? JSON.stringify(start.forkedFrom) : null,
+        jsonBody(owner, 'runs.input', start.input),
+        start.forkedFrom ? toForkBody(owner, start.forkedFrom) : null,
+        start.session ?? false,
+        start.subject ?? null,
       ],
     );
     if (run) {
@@ -179,6 +202,12 @@ export function insertRun(context: ClientContext, start: NewRun): Promise<StartA
     if (!winner) throw new Error(`The start key ${String(key)} was taken and is gone again`);
     return { run: winner, isNew: false };
   });
+}
+
+/** Where the fork begins is for SQL; what is said to its model is not. */
+function toForkBody(owner: BodyOwner, origin: ForkOrigin): Body {
+  const place = 'runs.forked_from';
+  return partlySecret(owner, place, secretMembers(place, origin, ['message']));
 }
 
 function checkSame(key: string, run: StoredRun, agentName: string, input: Json): void {

@@ -1,6 +1,10 @@
 // The client's way to Temporal: connects when first needed, starts and wakes workflows, and says plainly when it cannot.
 import { createConnection } from 'node:net';
 import type { Client, Connection } from '@temporalio/client';
+import {
+  createHistoryConverter,
+  type HistoryEncryption,
+} from '../activities/encryption/encryption.ts';
 import type {
   AgentRunInput,
   ControlMessage,
@@ -17,8 +21,11 @@ export type Wake =
   | { readonly kind: 'delivered' }
   | {
       readonly kind: 'not-delivered';
-      /** `no-waiter`: no workflow is recorded as waiting. */
-      readonly reason: 'workflow-ended' | 'temporal-unreachable' | 'no-waiter';
+      /**
+       * `no-waiter`: no workflow is recorded as waiting. `signals-full`: Temporal takes no more signals before the run's
+       * next step, which reads the rows.
+       */
+      readonly reason: 'workflow-ended' | 'temporal-unreachable' | 'no-waiter' | 'signals-full';
       readonly message: string;
     };
 
@@ -68,6 +75,10 @@ export interface Temporal {
   /** The whole history as protobuf object. */
   fetchHistory(workflowId: string): Promise<unknown>;
   health(taskQueue: string): Promise<TemporalHealth>;
+  /** Deletes all executions with these ids, ended ones only; returns how many there were. */
+  deleteHistories(workflowIds: readonly string[]): Promise<number>;
+  /** How long Temporal keeps the history of an ended workflow, in milliseconds: so long it can be reset. */
+  retentionMs(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -75,10 +86,14 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const CALL_TIMEOUT_MS = 10_000;
 
 /** Nothing is connected before the first call, and the SDK is not even loaded: `pawl list` needs neither. */
-export function createTemporal(address: string, namespace: string): Temporal {
+export function createTemporal(
+  address: string,
+  namespace: string,
+  encryption?: HistoryEncryption,
+): Temporal {
   let opened: Promise<Opened> | undefined;
   const connect = (): Promise<Opened> => {
-    opened ??= open(address, namespace);
+    opened ??= open(address, namespace, encryption);
     // A failed try is not kept: the next call tries again.
     opened.catch(() => (opened = undefined));
     return opened;
@@ -108,6 +123,9 @@ export function createTemporal(address: string, namespace: string): Temporal {
     isRunning: (workflowId) => call(({ client }) => isRunning(client, workflowId)),
     compensate: async (input, start) => compensate(await connect(), input, start),
     fetchHistory: (workflowId) => call(({ client }) => fetchHistory(client, workflowId, address)),
+    deleteHistories: (workflowIds) =>
+      call((opened) => deleteHistories(opened, namespace, workflowIds)),
+    retentionMs: () => call(({ connection }) => askRetention(connection, namespace)),
     health: (taskQueue) => call(({ connection }) => askHealth(connection, namespace, taskQueue)),
     close: async () => {
       const connected = await opened?.catch(() => undefined);
@@ -121,7 +139,11 @@ interface Opened {
   readonly client: Client;
 }
 
-async function open(address: string, namespace: string): Promise<Opened> {
+async function open(
+  address: string,
+  namespace: string,
+  encryption?: HistoryEncryption,
+): Promise<Opened> {
   const temporal = await import('@temporalio/client');
   const refusal = await findRefusal(address);
   if (refusal) throw new TemporalUnreachableError(address, refusal);
@@ -130,7 +152,13 @@ async function open(address: string, namespace: string): Promise<Opened> {
       address,
       connectTimeout: CONNECT_TIMEOUT_MS,
     });
-    return { connection, client: new temporal.Client({ connection, namespace }) };
+    const dataConverter = encryption && createHistoryConverter(encryption);
+    const client = new temporal.Client({
+      connection,
+      namespace,
+      ...(dataConverter ? { dataConverter } : {}),
+    });
+    return { connection, client };
   } catch (error) {
     throw new TemporalUnreachableError(address, reasonOf(error), error);
   }
@@ -155,6 +183,9 @@ function findRefusal(address: string): Promise<string | undefined> {
   });
 }
 
+/** A task that a dead worker has taken is given to another one after this; Temporal lengthens it for a task that fails. */
+const WORKFLOW_TASK_TIMEOUT = '4s';
+
 async function startRun(client: Client, { input, taskQueue, summary }: RunStart): Promise<boolean> {
   const { WorkflowType } = await import('../workflows/messages.ts');
   try {
@@ -162,6 +193,7 @@ async function startRun(client: Client, { input, taskQueue, summary }: RunStart)
     await client.workflow.start(WorkflowType.AgentRun, {
       workflowId: input.runKey,
       taskQueue,
+      workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
       args: [input],
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       workflowIdConflictPolicy: 'FAIL',
@@ -195,6 +227,7 @@ async function compensate(
     const handle = await client.workflow.start(WorkflowType.Compensate, {
       workflowId,
       taskQueue,
+      workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
       args: [input],
       workflowIdConflictPolicy: 'USE_EXISTING',
       staticSummary: `undo ${input.runKey}`,
@@ -229,6 +262,33 @@ async function fetchHistory(client: Client, workflowId: string, address: string)
     const isMissing = grpcStatusOf(error) === NOT_FOUND && /workflow/i.test(reasonOf(error));
     throw isMissing ? new HistoryMissingError(workflowId, address) : error;
   }
+}
+
+/** By visibility, because a run that continued as new has several executions. */
+async function deleteHistories(
+  { client, connection }: Opened,
+  namespace: string,
+  workflowIds: readonly string[],
+): Promise<number> {
+  let deleted = 0;
+  for (const workflowId of workflowIds) {
+    const query = `WorkflowId = '${workflowId.replaceAll("'", "''")}' AND ExecutionStatus != 'Running'`;
+    for await (const { runId } of client.workflow.list({ query })) {
+      const workflowExecution = { workflowId, runId };
+      try {
+        await connection.workflowService.deleteWorkflowExecution({ namespace, workflowExecution });
+        deleted += 1;
+      } catch (error) {
+        if (grpcStatusOf(error) !== NOT_FOUND) throw error;
+      }
+    }
+  }
+  return deleted;
+}
+
+async function askRetention(connection: Connection, namespace: string): Promise<number> {
+  const { config } = await connection.workflowService.describeNamespace({ namespace });
+  return Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0) * 1_000;
 }
 
 async function askHealth(
@@ -270,6 +330,11 @@ async function attempt(deliver: () => Promise<unknown>): Promise<Wake> {
     }
     if (error instanceof TemporalUnreachableError || error instanceof NamespaceUnknownError) {
       return { kind: 'not-delivered', reason: 'temporal-unreachable', message: error.message };
+    }
+    // 10,000 for one execution: those before it wake the run, and a long history goes on in a new execution.
+    if (/limit for signal events/.test(reasonOf(error))) {
+      const message = 'Temporal holds 10,000 signals for it already; its next step sees this';
+      return { kind: 'not-delivered', reason: 'signals-full', message };
     }
     throw error;
   }

@@ -1,4 +1,5 @@
 // What the CLI touches of its process, as a value: commands are tested with another one.
+import { createInterface } from 'node:readline';
 import { styleText } from 'node:util';
 
 /** How a text is emphasised: by meaning, so that one place knows the colours. */
@@ -23,6 +24,8 @@ export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly readStdin: () => Promise<string>;
+  /** The lines of stdin as they come; on a terminal each is asked for with the prompt. */
+  readonly readLines: (prompt: string) => AsyncIterable<string>;
   /** Calls back at Ctrl-C until the returned function is called. */
   readonly onInterrupt: (react: () => void) => () => void;
 }
@@ -70,11 +73,29 @@ export function processIo(): CliIo {
     env,
     cwd: process.cwd(),
     readStdin,
+    readLines,
     onInterrupt: (react) => {
       process.on('SIGINT', react);
       return () => process.off('SIGINT', react);
     },
   };
+}
+
+async function* readLines(prompt: string): AsyncIterable<string> {
+  const { stdin, stdout } = process;
+  const isAsking = stdin.isTTY === true && stdout.isTTY === true;
+  const lines = createInterface({
+    input: stdin,
+    ...(isAsking ? { output: stdout, prompt, historySize: 1_000 } : {}),
+  });
+  // Ctrl-C reaches the process as it does without a prompt.
+  lines.on('SIGINT', () => process.emit('SIGINT'));
+  process.once('SIGINT', () => lines.close());
+  if (isAsking) lines.prompt();
+  for await (const line of lines) {
+    yield line;
+    if (isAsking) lines.prompt();
+  }
 }
 
 async function readStdin(): Promise<string> {

@@ -9,6 +9,8 @@ export interface Stack {
   readonly file: string;
   readonly temporalAddress: string;
   readonly databaseUrl: string;
+  /** Under the role of workers. */
+  readonly workerDatabaseUrl: string | undefined;
   readonly uiUrl: string | undefined;
   readonly taskQueue: string | undefined;
   readonly pid: number | undefined;
@@ -52,6 +54,7 @@ function readStack(file: string): Stack | undefined {
     file,
     temporalAddress,
     databaseUrl,
+    workerDatabaseUrl: textOf(content['databaseUrl']),
     uiUrl: textOf(content['uiUrl']),
     taskQueue: textOf(content['taskQueue']),
     pid,

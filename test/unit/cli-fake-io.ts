@@ -24,6 +24,9 @@ export function createFakeIo(overrides: Partial<CliIo> = {}): FakeIo {
     env: {},
     cwd: '/',
     readStdin: () => Promise.resolve(''),
+    async *readLines() {
+      yield* [];
+    },
     onInterrupt: (react) => {
       reactions.add(react);
       return () => reactions.delete(react);

@@ -11,6 +11,7 @@ import { createFakeIo } from './cli-fake-io.ts';
 const COMMANDS = [
   ...['run', 'list', 'show', 'watch', 'approvals', 'approve', 'deny', 'pause', 'resume', 'cancel'],
   ...[
+    'session',
     'steer',
     'effects',
     'doubts',
@@ -19,10 +20,17 @@ const COMMANDS = [
     'reconcile',
     'fork',
     'compensate',
+    'erase',
+    'gc',
+    'audit',
+    'keys',
+    'codec-server',
     'dev',
     'tools',
     'doctor',
     'replay',
+    'worker',
+    'build-bundle',
     'completion',
   ],
 ];

@@ -3,18 +3,13 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { ExitCode } from '../../errors.ts';
-import type { PawlClient } from '../../pawl-client.ts';
 import type { Call, ToAction } from '../call.ts';
 import type { CliIo } from '../cli-io.ts';
 import { addExamples } from '../examples.ts';
 import { toSafeText } from '../format/safe-text.ts';
-import {
-  type NamedHistory,
-  readHistory,
-  type Replay,
-  replayHistory,
-  resolveWorkflowsPath,
-} from '../replay-history.ts';
+import { readHistoryFile, toHistoryFile } from '../../replay/history-file.ts';
+import { bundleForReplay, type HistorySource, replayAll } from '../../replay/replay-all.ts';
+import { type Replay, resolveWorkflowsPath, toReplay } from '../replay-history.ts';
 
 interface ReplayOptions {
   readonly workflows?: string;
@@ -42,21 +37,32 @@ export function addReplayCommand(program: Command, toAction: ToAction): void {
 async function replay(call: Call<ReplayOptions>): Promise<ExitCode> {
   const { io, options } = call;
   const workflowsPath = resolveWorkflowsPath(io.cwd, options.workflows);
-  const replays: Replay[] = [];
-  let client: PawlClient | undefined;
-  for (const target of call.args) {
-    // Only a run key needs the servers.
-    const isFile = looksLikeFile(io.cwd, target);
-    if (!isFile) client ??= await call.connect();
-    const reading = client && !isFile ? fetchHistory(client, target) : readHistory(io.cwd, target);
-    const named = await call.progress(`reading ${target}`, reading);
-    const one = await call.progress(`replaying ${named.name}`, replayHistory(named, workflowsPath));
-    replays.push(one);
-    if (!options.json) io.out(formatReplay(io, one));
-  }
+  const sources = await findSources(call);
+  const bundle = await call.progress('bundling the workflows', bundleForReplay(workflowsPath));
+  let done = 0;
+  const startedAtMs = performance.now();
+  const replaying = replayAll(sources, { bundle, onReplayed: () => (done += 1) });
+  const progress = (): string => `replaying: ${done} of ${sources.length}`;
+  const replays = (await call.progress(progress, replaying)).map(toReplay);
+  const seconds = (performance.now() - startedAtMs) / 1_000;
   const isClean = replays.every(({ status }) => status === 'ok');
-  call.print({ isClean, replays }, () => '');
+  call.print({ isClean, replays }, () => formatReplays(io, replays, seconds));
   return isClean ? ExitCode.Ok : ExitCode.Failed;
+}
+
+/** Files are read when their turn comes; runs are fetched then, by one client. */
+async function findSources(call: Call<ReplayOptions>): Promise<readonly HistorySource[]> {
+  const { cwd } = call.io;
+  // Only a run key needs the servers.
+  const needsClient = call.args.some((target) => !looksLikeFile(cwd, target));
+  const client = needsClient ? await call.connect() : undefined;
+  return call.args.map((target): HistorySource => {
+    if (!client || looksLikeFile(cwd, target)) return () => readHistoryFile(cwd, target);
+    return async () => {
+      const { runKey, history } = await client.history(target);
+      return toHistoryFile({ name: runKey, history });
+    };
+  });
 }
 
 /** A run key has no dot and no slash. */
@@ -64,9 +70,16 @@ function looksLikeFile(cwd: string, target: string): boolean {
   return /[./\\]/.test(target) || existsSync(resolve(cwd, target));
 }
 
-async function fetchHistory(client: PawlClient, target: string): Promise<NamedHistory> {
-  const { runKey, history } = await client.history(target);
-  return { name: runKey, history };
+/** Beyond these only what does not replay has a line of its own. */
+const LINES_MAX = 100;
+
+function formatReplays(io: CliIo, replays: readonly Replay[], seconds: number): string {
+  const failed = replays.filter(({ status }) => status !== 'ok');
+  const lines = (replays.length > LINES_MAX ? failed : replays).map((one) => formatReplay(io, one));
+  if (replays.length === 1) return lines.join('');
+  const rate = `${seconds.toFixed(1)} s, ${Math.round(replays.length / seconds)} a second`;
+  const verdict = failed.length === 0 ? 'all replay' : `${failed.length} do not replay`;
+  return `${lines.join('')}${replays.length} histories, ${verdict} (${rate})\n`;
 }
 
 function formatReplay(

@@ -3,13 +3,14 @@ import { Argument, type Command, InvalidArgumentError, Option } from 'commander'
 import { RunEnd } from '../../../domain/rules/run.ts';
 import { ExitCode } from '../../errors.ts';
 import type { PawlClient } from '../../pawl-client.ts';
-import { RunStatus } from '../../run-views.ts';
+import type { TranscriptOptions } from '../../read-transcript.ts';
+import { type RunDetails, RunStatus, type TranscriptEntry } from '../../run-views.ts';
 import type { StartedRun } from '../../start-run.ts';
 import type { FinishedRun } from '../../watch-run.ts';
 import type { Call, ToAction } from '../call.ts';
 import { addExamples } from '../examples.ts';
 import { formatEvent } from '../format/event-format.ts';
-import { formatRunDetails, formatRuns } from '../format/run-format.ts';
+import { formatEntry, formatRunDetails, formatRuns } from '../format/run-format.ts';
 import { readJsonArgument } from '../input-argument.ts';
 
 /** The argument that names a run. */
@@ -32,6 +33,7 @@ export function addRunCommands(program: Command, toAction: ToAction): void {
 interface RunOptions {
   readonly input: string;
   readonly key?: string;
+  readonly subject?: string;
   readonly detach?: boolean;
 }
 
@@ -46,6 +48,7 @@ function addRun(program: Command, toAction: ToAction): void {
     .argument('<agent>', 'name of the agent (see `pawl tools`)')
     .option('-i, --input <json>', 'input as JSON, @file or - for stdin', '{}')
     .option('-k, --key <key>', 'the same key starts the same run, however often')
+    .option('--subject <pseudonym>', 'whom it is about: `pawl erase --subject` finds it')
     .addOption(
       new Option('-w, --watch', 'follow the run to its end (the default)').conflicts('detach'),
     )
@@ -64,7 +67,7 @@ async function run(call: Call<RunOptions>): Promise<ExitCode> {
   const { io, options, args } = call;
   const input = await readJsonArgument(io, '--input', options.input);
   const client = await call.connect();
-  const start = client.start(args[0] ?? '', input, { key: options.key });
+  const start = client.start(args[0] ?? '', input, { key: options.key, subject: options.subject });
   const started = await call.progress('starting the run', start);
   if (options.detach) {
     call.print(started, () => formatStarted(call, started));
@@ -169,20 +172,49 @@ function addShow(program: Command, toAction: ToAction): void {
     )
     .addArgument(runArgument())
     .option('-t, --transcript', 'also every message of the run')
-    .action(toAction<{ readonly transcript?: boolean }>(show));
+    .option('--from <seq>', 'with --transcript: the first message', toCount)
+    .option('--limit <count>', 'with --transcript: how many messages', toCount)
+    .action(toAction<ShowCommandOptions>(show));
   addExamples(command, [
     ['pawl show latest', 'the run that was started last'],
-    ['pawl show 7GQ2K9 --transcript', 'by the last letters of its key, with all messages'],
+    ['pawl show 7GQ2K9 --transcript | less', 'by the last letters of its key, with all messages'],
+    ['pawl show latest -t --from 3900 --limit 20', 'a piece of a long transcript'],
     ['pawl show latest --json', 'all of it as one document'],
   ]);
 }
 
-async function show(call: Call<{ readonly transcript?: boolean }>): Promise<void> {
+interface ShowCommandOptions extends TranscriptOptions {
+  readonly transcript?: boolean;
+}
+
+async function show(call: Call<ShowCommandOptions>): Promise<void> {
   const client = await call.connect();
-  const { transcript } = call.options;
-  const reading = client.show(call.args[0] ?? '', { transcript });
-  const details = await call.progress('reading the run', reading);
-  call.print(details, () => formatRunDetails(call.io, details, new Date()));
+  const { io, args, options } = call;
+  const { transcript, from, limit } = options;
+  const details = await call.progress('reading the run', client.show(args[0] ?? ''));
+  if (!transcript) {
+    call.print(details, () => formatRunDetails(io, details, new Date()));
+    return;
+  }
+  const entries = client.transcript(details.run.runKey, { from, limit });
+  if (options.json) return printJson(io, details, entries);
+  io.out(`${formatRunDetails(io, details, new Date())}\n${io.paint('bold', 'Transcript')}\n`);
+  for await (const entry of entries) io.out(formatEntry(io, entry));
+}
+
+/** One document, written as it is read. */
+async function printJson(
+  io: Call['io'],
+  details: RunDetails,
+  entries: AsyncIterable<TranscriptEntry>,
+): Promise<void> {
+  io.out(`${JSON.stringify(details, null, 2).slice(0, -2)},\n  "transcript": [`);
+  let separator = '\n';
+  for await (const entry of entries) {
+    io.out(`${separator}    ${JSON.stringify(entry)}`);
+    separator = ',\n';
+  }
+  io.out('\n  ]\n}\n');
 }
 
 function addWatch(program: Command, toAction: ToAction): void {

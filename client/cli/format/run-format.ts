@@ -50,7 +50,7 @@ function plural(count: number, noun: string): string {
 
 /** `pawl show`. */
 export function formatRunDetails(io: Terminal, details: RunDetails, now: Date): string {
-  const { calls, effects, messages, transcript } = details;
+  const { calls, effects, messages } = details;
   const sections = [
     formatCard(io, runFields(details, now)),
     section(io, 'Calls', calls.length > 0 ? formatCalls(io, calls) : ''),
@@ -72,7 +72,6 @@ export function formatRunDetails(io: Terminal, details: RunDetails, now: Date): 
         })
         .join(''),
     ),
-    section(io, 'Transcript', transcript ? formatTranscript(io, transcript) : ''),
     section(io, 'Next', formatNextSteps(details)),
   ];
   return sections.filter((text) => text !== '').join('\n');
@@ -82,7 +81,10 @@ function section(io: Terminal, title: string, body: string): string {
   return body === '' ? '' : `${io.paint('bold', title)}\n${body}`;
 }
 
-function runFields({ run, input, output, turns }: RunDetails, now: Date): readonly Field[] {
+function runFields(
+  { run, input, output, turns, compactions }: RunDetails,
+  now: Date,
+): readonly Field[] {
   const models = [...new Set(turns.map(({ modelServed }) => modelServed))].join(', ');
   const unpriced = turns.some(({ isPriced }) => !isPriced)
     ? ' (some models have no known price)'
@@ -97,18 +99,26 @@ function runFields({ run, input, output, turns }: RunDetails, now: Date): readon
     ['paused', by(run.pausedAt, run.pausedBy, now)],
     ['cancelled', by(run.cancelledAt, run.cancelledBy, now)],
     ['agent', run.agent],
+    ['sub-agent of', run.parentRunKey],
     ['requester', run.requester],
     ['key', run.startKey],
     ['started', `${formatTime(run.createdAt)} (${formatWhen(run.createdAt, now)})`],
     ['finished', formatFinish(run)],
     ['reason', run.result?.reason],
     ['turns', String(run.turn)],
+    ['compacted', formatCompactions(compactions)],
     ['model', models],
     ['tokens', tokens],
     ['cost', `${formatCost(run.costMicroUsd)}${unpriced}`],
     ['input', formatJson(input, 400)],
     ['output', formatOutput(output)],
   ];
+}
+
+function formatCompactions(compactions: RunDetails['compactions']): string {
+  if (compactions.length === 0) return '';
+  const cost = compactions.reduce((sum, { costMicroUsd }) => sum + costMicroUsd, 0);
+  return `before turn ${compactions.map(({ turn }) => turn).join(', ')} (${formatCost(cost)})`;
 }
 
 function by(at: Date | null, who: string | null, now: Date): string {
@@ -151,13 +161,13 @@ function formatCalls(io: Terminal, calls: readonly CallView[]): string {
 
 const VERDICT_TONES = { permit: 'good', approve: 'warn', forbid: 'bad', invalid: 'bad' } as const;
 
-function formatTranscript(io: Terminal, entries: readonly TranscriptEntry[]): string {
-  return entries
-    .map(({ seq, turn, role, source, parts }) => {
-      const head = io.paint('dim', `${seq} · turn ${turn} · ${role} · ${source}`);
-      return `${head}\n${formatParts(parts)}\n`;
-    })
-    .join('\n');
+/** One message of a transcript, under a line that says whose it is. */
+export function formatEntry(
+  io: Pick<Terminal, 'paint'>,
+  { seq, turn, role, source, parts }: TranscriptEntry,
+): string {
+  const head = io.paint('dim', toSafeLine(`${seq} · turn ${turn} · ${role} · ${source}`));
+  return `${head}\n${formatParts(parts)}\n\n`;
 }
 
 function formatParts(parts: Json): string {
@@ -188,6 +198,7 @@ export function formatNextSteps({ run, approvals, effects }: RunDetails): string
         ({ effect, summary }) => `pawl why ${effect}    # ${toSafeLine(summary)}, then pawl settle`,
       ),
     ...(run.status === 'stuck' || run.status === 'paused' ? [`pawl resume ${run.runKey}`] : []),
+    ...(run.status === 'waiting_user' ? [`pawl session ${run.runKey}`] : []),
     ...(run.isFinished ? [] : [`pawl watch ${run.runKey}`]),
   ];
   return steps.map((step) => `  ${step}\n`).join('');

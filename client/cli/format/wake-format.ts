@@ -6,6 +6,7 @@ const WHAT_NEXT = {
   'temporal-unreachable': 'The reconciler wakes the run later',
   'workflow-ended': 'The reconciler acts on what is written',
   'no-waiter': 'The reconciler takes it up',
+  'signals-full': 'The run reads it at its next step',
 } as const;
 
 /** Empty when the workflow was woken. */

@@ -1,0 +1,152 @@
+// Erasure: every body of a run and its data key are taken away, on record; that something was done, and when, stays.
+import { ulid } from 'ulid';
+import type { ClientContext } from './context.ts';
+import { ArgumentInvalidError, isPawlError, RunNotErasableError } from './errors.ts';
+import { resolveRunKey } from './ids.ts';
+
+/** One run, with the runs that its model asked for, or all runs about a subject. */
+export type EraseTarget = { readonly run: string } | { readonly subject: string };
+
+export interface EraseOptions {
+  /** Why, such as the number of a request; stays on record. */
+  readonly reason: string;
+  /** @default the client's requester */
+  readonly by?: string | undefined;
+}
+
+export interface ErasedRun {
+  readonly runKey: string;
+  /** Rows whose bodies have just been taken away, by table; empty when there was nothing left. */
+  readonly rows: Readonly<Record<string, number>>;
+  /** Executions whose histories Temporal was told to delete; null: it did not answer, so repeat the command. */
+  readonly histories: number | null;
+}
+
+export interface EraseAnswer {
+  readonly runs: readonly ErasedRun[];
+  /** Runs that were forked from these: they hold copies of the words before the fork, and are not erased. */
+  readonly forks: readonly string[];
+}
+
+/** See PawlClient.erase. */
+export async function eraseRuns(
+  context: ClientContext,
+  target: EraseTarget,
+  { reason, by = context.requester }: EraseOptions,
+): Promise<EraseAnswer> {
+  if (reason.trim() === '') throw new ArgumentInvalidError('An erasure needs a reason.');
+  const runKeys = await findTargets(context, target);
+  // All are looked at before the first is touched: a subject is not left half erased by a run that is live.
+  for (const runKey of runKeys) await checkErasable(context, runKey);
+  const runs: ErasedRun[] = [];
+  for (const runKey of runKeys) {
+    const rows = await eraseBodies(context, runKey, { cause: 'erase', by, reason });
+    runs.push({ runKey, rows, histories: await deleteHistories(context, runKey) });
+  }
+  return { runs, forks: await findForks(context, runKeys) };
+}
+
+async function findTargets(
+  context: ClientContext,
+  target: EraseTarget,
+): Promise<readonly string[]> {
+  const { database, tenant } = context;
+  const run = 'run' in target ? await resolveRunKey(context, target.run) : null;
+  const subject = 'subject' in target ? target.subject : null;
+  if (subject?.trim() === '') throw new ArgumentInvalidError('Say which subject.');
+  const rows = await database.query<{ key: string }>(
+    `with recursive tree as (
+       select run_key from pawl.runs
+       where tenant = $1 and (run_key = $2 or subject = $3)
+       union
+       select r.run_key from pawl.runs r join tree t on r.tenant = $1 and r.parent_run_key = t.run_key)
+     select run_key as key from tree order by 1`,
+    [tenant, run, subject],
+  );
+  return rows.map(({ key }) => key);
+}
+
+interface Standing {
+  readonly isFinished: boolean;
+  readonly open: string | null;
+  readonly status: string | null;
+}
+
+async function checkErasable(context: ClientContext, runKey: string): Promise<void> {
+  const { database, tenant } = context;
+  const [standing] = await database.query<Standing>(
+    `select r.finished_at is not null as "isFinished", e.short_id as open,
+       case when e.has_conflict then 'in conflict' else replace(e.status, '_', ' ') end as status
+     from pawl.runs r
+     left join pawl.effects e on e.tenant = r.tenant and e.run_key = r.run_key
+       and (e.status in ('dispatched', 'in_doubt') or e.has_conflict)
+     where r.tenant = $1 and r.run_key = $2 order by e.id limit 1`,
+    [tenant, runKey],
+  );
+  if (!standing) return;
+  if (!standing.isFinished) {
+    const advice = `\`pawl cancel ${runKey}\` ends it, or wait for its end.`;
+    throw new RunNotErasableError(runKey, 'it has not ended', advice);
+  }
+  if (standing.open === null) return;
+  const why = `its effect ${standing.open} is ${standing.status ?? 'open'}, and what it was given may still be needed`;
+  throw new RunNotErasableError(runKey, why, `Settle it first: \`pawl why ${standing.open}\`.`);
+}
+
+export interface ErasureRecord {
+  readonly cause: 'erase' | 'retention';
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** One transaction; the database refuses what may not go, whatever was checked before. Repeating it takes nothing more. */
+export async function eraseBodies(
+  { database, tenant }: ClientContext,
+  runKey: string,
+  { cause, by, reason }: ErasureRecord,
+): Promise<Readonly<Record<string, number>>> {
+  try {
+    const [row] = await database.query<{ counts: Record<string, number> }>(
+      'select pawl.erase_run($1, $2, $3, $4, $5, $6) as counts',
+      [tenant, runKey, `er_${ulid()}`, cause, by, reason],
+    );
+    const counts = Object.entries(row?.counts ?? {}).filter(([, count]) => count > 0);
+    return Object.fromEntries(counts);
+  } catch (error) {
+    const refusal = refusalOf(error);
+    if (refusal === undefined) throw error;
+    throw new RunNotErasableError(runKey, refusal, 'Look at it with `pawl show`, then repeat.');
+  }
+}
+
+/** What `pawl.erase_run` says of a run that changed between the look and the deed. */
+function refusalOf(error: unknown): string | undefined {
+  const isRefused = error instanceof Error && 'code' in error && error.code === '55000';
+  return isRefused ? error.message.replace(/^pawl: /, '') : undefined;
+}
+
+/** What Temporal keeps are names, counts and encrypted payloads; it goes all the same. */
+async function deleteHistories(
+  { temporal }: ClientContext,
+  runKey: string,
+): Promise<number | null> {
+  try {
+    return await temporal.deleteHistories([runKey, `${runKey}-compensate`]);
+  } catch (error) {
+    if (isPawlError(error)) return null;
+    throw error;
+  }
+}
+
+async function findForks(
+  { database, tenant }: ClientContext,
+  runKeys: readonly string[],
+): Promise<readonly string[]> {
+  const rows = await database.query<{ key: string }>(
+    `select run_key as key from pawl.runs
+     where tenant = $1 and forked_from->>'runKey' = any($2) and erased_at is null and run_key <> all($2)
+     order by 1`,
+    [tenant, runKeys],
+  );
+  return rows.map(({ key }) => key);
+}
