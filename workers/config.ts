@@ -1,4 +1,5 @@
 // The environment as one validated object, read once; nothing else in Pawl's worker looks at the environment.
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from 'zod';
@@ -14,7 +15,9 @@ const environmentSchema = z.object({
   OPENAI_BASE_URL: z.url().optional(),
   PAWL_EGRESS_PRIVATE: z.enum(['allow', 'refuse']).default('refuse'),
   PAWL_BUILD_ID: z.string().max(32).default('dev'),
+  PAWL_WORKFLOW_BUNDLE: z.string().optional(),
   PAWL_MIGRATE: z.enum(['yes', 'no']).default('yes'),
+  PAWL_ENCRYPTION_KEYS: z.string().optional(),
   PAWL_CRASH_AT: z.string().optional(),
   PAWL_LOG_LEVEL: z.enum(['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR']).default('WARN'),
 });
@@ -30,9 +33,14 @@ export interface WorkerConfig {
   readonly privateNetworks: 'allow' | 'refuse';
   /** Short: it stands in every workflow task of every history. */
   readonly buildId: string;
+  /** Never that of another process, a later one with the same number included: a supervisor asks who is dead by it. */
   readonly identity: string;
+  /** A file that `pawl build-bundle` made. */
+  readonly workflowBundle?: string | undefined;
   /** Whether this worker brings the ledger's schema up to its build; `no` where its role may not. */
   readonly migrates: boolean;
+  /** `k2:<base64>,k1:<base64>`: the first is current. Undefined: bodies are stored in the clear. */
+  readonly encryptionKeys?: string | undefined;
   readonly crashAt: string | undefined;
   readonly logLevel: 'TRACE' | 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
 }
@@ -64,8 +72,10 @@ export function readWorkerConfig(
     openai: account(env.OPENAI_API_KEY, env.OPENAI_BASE_URL),
     privateNetworks: env.PAWL_EGRESS_PRIVATE,
     buildId: env.PAWL_BUILD_ID,
-    identity: `${process.pid}@${hostname()}`,
+    identity: `${process.pid}@${hostname()}-${randomBytes(3).toString('hex')}`,
+    workflowBundle: env.PAWL_WORKFLOW_BUNDLE,
     migrates: env.PAWL_MIGRATE === 'yes',
+    encryptionKeys: env.PAWL_ENCRYPTION_KEYS || undefined,
     crashAt: env.PAWL_CRASH_AT,
     logLevel: env.PAWL_LOG_LEVEL,
   };
@@ -78,7 +88,7 @@ function account(
   return apiKey ? { apiKey, baseURL } : undefined;
 }
 
-const SECRETS = ['DATABASE_URL', 'ANTHROPIC_API_KEY', 'OPENAI_API_KEY'];
+const SECRETS = ['DATABASE_URL', 'ANTHROPIC_API_KEY', 'OPENAI_API_KEY', 'PAWL_ENCRYPTION_KEYS'];
 
 function withSecretFiles(
   environment: Readonly<Record<string, string | undefined>>,

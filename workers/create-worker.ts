@@ -1,20 +1,17 @@
 // Wires a worker: the ledger, the models, the tools and the workflows on one task queue.
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
-import {
-  bundleWorkflowCode,
-  DefaultLogger,
-  NativeConnection,
-  Runtime,
-  Worker,
-} from '@temporalio/worker';
-import type { Logger, WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createActivities } from '../activities/index.ts';
 import { type CrashHook, crashHookFrom } from '../activities/effects/crash-points.ts';
 import { systemClock } from '../activities/clock.ts';
 import { createEffectEngine } from '../activities/effects/effect-engine.ts';
 import { createWire } from '../activities/effects/wire.ts';
+import {
+  createHistoryConverter,
+  failureConverterPath,
+  type KeyProvider,
+  toKeys,
+} from '../activities/encryption/encryption.ts';
 import { type Database, openDatabase } from '../activities/ledger/database.ts';
 import { migrate } from '../activities/ledger/migrate.ts';
 import {
@@ -25,12 +22,17 @@ import type { ModelProvider } from '../activities/models/model-provider.ts';
 import { createModelProviders } from '../activities/models/model-registry.ts';
 import { createAgentRegistry } from '../activities/runs/agent-registry.ts';
 import type { RunDeps } from '../activities/runs/run-deps.ts';
+import { DEFAULT_TENANT } from '../domain/rules/ids.ts';
 import { type PriceTable, PRICES } from '../domain/rules/pricing.ts';
 import type { Agent } from '../domain/schemas/define-agent.ts';
 import type { AnyTool } from '../domain/schemas/define-tool.ts';
+import { toLogged } from './logged-errors.ts';
 import { readWorkerConfig, type WorkerConfig } from './config.ts';
 import { ensureReconciler } from './reconciler-schedule.ts';
 import { announceWorker } from './registration.ts';
+import { findSupervisor } from './supervised.ts';
+import { warmUp } from './warm-up.ts';
+import { findWorkflowBundle, type WorkflowBundle } from './workflow-bundle.ts';
 import { createWorkflowsPort } from './workflows-port.ts';
 
 export interface CreateWorkerOptions {
@@ -43,10 +45,12 @@ export interface CreateWorkerOptions {
   readonly workflowsPath?: string;
   /** Plain activities of those workflows; `default` and names with `pawl.` or `tool.` in front are Pawl's. */
   readonly activities?: Readonly<Record<string, (...args: never[]) => Promise<unknown>>>;
-  /** A bundle made at build time: the worker is polling within two seconds. */
-  readonly workflowBundle?: WorkflowBundleWithSourceMap | { readonly codePath: string };
+  /** A bundle made at build time: the worker is polling within two seconds. @default PAWL_WORKFLOW_BUNDLE, else made now */
+  readonly workflowBundle?: WorkflowBundle;
   /** @default the environment */
   readonly config?: WorkerConfig;
+  /** Seals bodies and histories: `k2:<base64>,k1:<base64>`, or your KMS. @default PAWL_ENCRYPTION_KEYS, else off */
+  readonly encryptionKeys?: string | KeyProvider;
   /** Brings the ledger's schema up to this build first. @default PAWL_MIGRATE, else true */
   readonly migrates?: boolean;
   readonly providers?: readonly ModelProvider[];
@@ -65,24 +69,42 @@ export interface CreateWorkerOptions {
 
 /** A worker that is ready to run. */
 export interface PawlWorker {
-  /** Polls until `shutdown` or SIGTERM; resolves when everything on the wire is recorded. */
+  /**
+   * Polls until `shutdown` or SIGTERM; resolves when everything on the wire is recorded. Under `pawl worker` it polls
+   * when the supervisor says so: until then it is a warm spare.
+   */
   run(): Promise<void>;
   shutdown(): void;
 }
 
-/** How long a dead worker's sticky queue keeps its tasks: the recovery time after a kill. */
+/** How long a dead worker's sticky queue keeps its tasks, where no supervisor sees the death. */
 const STICKY_TIMEOUT = '3s';
+/** The SDK would hold beats back for 0.8 of their time-out: one that comes a second late would be a death. */
+const BEATS_HELD_BACK = '1s';
 
 /** Connects, migrates and wires. Throws an error that names what is missing, before any task is taken. */
 export async function createWorker(options: CreateWorkerOptions): Promise<PawlWorker> {
   const config = options.config ?? readWorkerConfig();
-  installRuntime(config);
+  const keys = toKeys(options.encryptionKeys ?? config.encryptionKeys);
+  installRuntime(config, keys !== undefined);
   const registry = await createAgentRegistry(options.agents ?? [], options.tools);
   if (options.migrates ?? config.migrates) await migrate(config.databaseUrl);
-  const database = openDatabase({ url: config.databaseUrl });
+  const database = openDatabase({ url: config.databaseUrl, keys });
   const connection = await NativeConnection.connect({ address: config.temporalAddress });
-  const client = new Client({ connection, namespace: config.namespace });
+  const history = keys && createHistoryConverter({ keys, tenant: DEFAULT_TENANT });
+  const client = new Client({
+    connection,
+    namespace: config.namespace,
+    ...(history ? { dataConverter: history } : {}),
+  });
   const deps = await createRunDeps(options, config, registry, database);
+  const supervisor = findSupervisor();
+  const workflowBundle = await findWorkflowBundle({
+    ...options,
+    bundleFile: config.workflowBundle,
+    sharedFolder: supervisor?.sharedFolder,
+    encrypted: keys !== undefined,
+  });
   const worker = await Worker.create({
     connection,
     namespace: config.namespace,
@@ -93,20 +115,38 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
       ...checkActivities(options.activities),
       ...createActivities(deps, { workflows: createWorkflowsPort(client) }),
     },
-    ...(await workflowSource(options)),
+    workflowBundle,
+    ...(history
+      ? { dataConverter: { ...history, failureConverterPath: failureConverterPath() } }
+      : {}),
     maxCachedWorkflows: options.maxCachedWorkflows ?? 200,
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
+    maxHeartbeatThrottleInterval: BEATS_HELD_BACK,
     shutdownGraceTime: options.shutdownGraceTime ?? '20s',
   });
   await ensureReconciler(client, config.taskQueue, options.reconcileEveryMs ?? 30_000);
-  const leave = await announceWorker(database, config, registry);
+  const announce = (): Promise<() => Promise<void>> => announceWorker(database, config, registry);
+  // A warm spare offers nothing yet.
+  let leave = supervisor ? undefined : await announce();
   return {
     shutdown: () => worker.shutdown(),
     async run() {
+      if (supervisor) {
+        const told = supervisor.untilToldToRun(config);
+        void warmUp(config);
+        await told;
+      }
+      const running = worker.run();
       try {
-        await worker.run();
+        supervisor?.isPolling();
+        leave ??= await announce().catch((error: unknown) => {
+          worker.shutdown();
+          throw error;
+        });
+        await running;
       } finally {
-        await leave();
+        await running.catch(() => undefined); // its error is the one above, or comes after another one
+        await leave?.();
         await database.close();
         await connection.close();
       }
@@ -149,69 +189,21 @@ async function createRunDeps(
     clock: systemClock,
     random,
     keySecret: await readKeySecret(database),
+    isEncrypted: toKeys(options.encryptionKeys ?? config.encryptionKeys) !== undefined,
   };
-}
-
-type WorkflowSource =
-  | { workflowsPath: string; bundlerOptions: object }
-  | { workflowBundle: NonNullable<CreateWorkerOptions['workflowBundle']> };
-
-async function workflowSource({
-  workflowBundle,
-  workflowsPath = defaultWorkflowsPath(),
-}: CreateWorkerOptions): Promise<WorkflowSource> {
-  if (workflowBundle) return { workflowBundle };
-  return Promise.resolve({
-    workflowsPath,
-    bundlerOptions: { webpackConfigHook: resolveLikeThisProcess },
-  });
-}
-
-/** Bundles Pawl's workflows (or your own module that exports them too) for a production image. */
-export function bundleWorkflows(
-  workflowsPath: string = defaultWorkflowsPath(),
-  { logger }: { readonly logger?: Logger } = {},
-): Promise<WorkflowBundleWithSourceMap> {
-  return bundleWorkflowCode({
-    workflowsPath,
-    webpackConfigHook: resolveLikeThisProcess,
-    ...(logger ? { logger } : {}),
-  });
-}
-
-/** Pawl's own workflows: TypeScript in a checkout, JavaScript in the package. */
-export function defaultWorkflowsPath(): string {
-  const source = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
-  return existsSync(source)
-    ? source
-    : fileURLToPath(new URL('../workflows/index.js', import.meta.url));
-}
-
-/** In a checkout `pawl/workflows` means the sources, as it does for the process itself. */
-function resolveLikeThisProcess<Config extends { resolve?: { conditionNames?: string[] } }>(
-  config: Config,
-): Config {
-  if (!import.meta.url.endsWith('.ts')) return config;
-  const conditionNames = ['pawl-source', ...(config.resolve?.conditionNames ?? ['...'])];
-  return { ...config, resolve: { ...config.resolve, conditionNames } };
 }
 
 let isInstalled = false;
 
-function installRuntime({ logLevel }: WorkerConfig): void {
+function installRuntime({ logLevel }: WorkerConfig, hidesWords: boolean): void {
   if (isInstalled) return;
   isInstalled = true;
   Runtime.install({
     logger: new DefaultLogger(logLevel, ({ level, timestampNanos, message, meta }) => {
       const time = new Date(Number(timestampNanos / 1_000_000n)).toISOString();
-      process.stderr.write(`${JSON.stringify({ time, level, message, ...meta }, replaceErrors)}\n`);
+      process.stderr.write(
+        `${JSON.stringify({ time, level, message, ...meta }, toLogged(hidesWords))}\n`,
+      );
     }),
   });
-}
-
-function replaceErrors(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return value.toString();
-  return value instanceof Error
-    ? { name: value.name, message: value.message, stack: value.stack }
-    : value;
 }
