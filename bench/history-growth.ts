@@ -18,10 +18,14 @@ export const EVENTS_MAX = 12;
 export const BYTES_MAX = 3 * 1024;
 
 /** The size of each complete turn; what comes before the first model call and after the last one does not count. */
-export function turnSizes(history: History): readonly TurnSize[] {
+export function turnSizes(
+  history: History,
+  modelActivity: string = 'pawl.model',
+): readonly TurnSize[] {
   const turns: { turn: number; events: number; bytes: number }[] = [];
   for (const event of history.events ?? []) {
-    if (isModelCall(event)) turns.push({ turn: turns.length + 1, events: 0, bytes: 0 });
+    if (schedules(event, modelActivity))
+      turns.push({ turn: turns.length + 1, events: 0, bytes: 0 });
     const open = turns.at(-1);
     if (!open) continue;
     open.events += 1;
@@ -39,7 +43,7 @@ export function violations(turns: readonly TurnSize[]): readonly string[] {
   ]);
 }
 
-function isModelCall(event: temporal.api.history.v1.IHistoryEvent): boolean {
+function schedules(event: temporal.api.history.v1.IHistoryEvent, activity: string): boolean {
   const type = event.activityTaskScheduledEventAttributes?.activityType?.name;
-  return event.eventType === SCHEDULED && type === 'pawl.model';
+  return event.eventType === SCHEDULED && type === activity;
 }

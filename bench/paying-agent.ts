@@ -1,12 +1,21 @@
 // The workload of the benchmarks: each turn one model call and one keyed transfer whose result adds 2 KiB.
 import { z } from 'zod';
 import { type Agent, defineAgent, defineTool, httpEffect } from '../domain/index.ts';
-import { type ModelScript, toolResults } from '../testing/index.ts';
+import {
+  lastUserText,
+  type ModelScript,
+  type NeutralRequest,
+  toolResults,
+} from '../devstack/receivers/index.ts';
+import { type Job, referenceOf } from './overhead/contenders.ts';
 
 const NOTE = 'n'.repeat(2_048);
 
 /** An agent that transfers once a turn, for as many turns as its model is told. */
-export function payingAgent(bankUrl: string, turns: number): Agent<{ turns: number }, string> {
+export function payingAgent(
+  bankUrl: string,
+  turns: number,
+): Agent<{ turns: number; run?: string | undefined }, string> {
   const transfer = defineTool({
     name: 'transfer',
     description: 'Transfers one cent.',
@@ -24,7 +33,7 @@ export function payingAgent(bankUrl: string, turns: number): Agent<{ turns: numb
   const permitted = new URL('./paying-agent.cedar', import.meta.url).pathname;
   return defineAgent({
     name: 'payer',
-    input: z.object({ turns: z.number() }),
+    input: z.object({ turns: z.number(), run: z.string().optional() }),
     instructions: 'Transfer one cent a turn.',
     tools: [transfer],
     model: { primary: 'anthropic/claude-sonnet-5-5' },
@@ -40,4 +49,17 @@ export function payingModel(turns: number): ModelScript {
     if (done >= turns) return { text: 'done' };
     return { toolCalls: [{ name: 'transfer', arguments: { reference: `T-${done + 1}` } }] };
   };
+}
+
+/** Asks for one transfer a turn until the turns of the run's own input are done. */
+export const modelOfJobs: ModelScript = (request) => {
+  const { run, turns } = jobOf(request);
+  const turn = toolResults(request).length + 1;
+  if (turn > turns) return { text: 'done' };
+  return { toolCalls: [{ name: 'transfer', arguments: { reference: referenceOf(run, turn) } }] };
+};
+
+/** What the run was started with: its first message. */
+export function jobOf(request: NeutralRequest): Job {
+  return JSON.parse(lastUserText(request)) as Job;
 }

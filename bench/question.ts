@@ -11,6 +11,8 @@ export interface Answer {
   /** What `--json` prints beside the question and the machine. */
   readonly report: object;
   readonly text: string;
+  /** What `--svg` writes. */
+  readonly svg?: string;
   /** False ends with 1: something is wrong, never that something was slow. */
   readonly isRight: boolean;
 }
@@ -18,6 +20,8 @@ export interface Answer {
 export interface Question {
   readonly says: string;
   readonly counts: Readonly<Record<string, Count>>;
+  /** What its answer draws, when it draws something. */
+  readonly draws?: string;
   ask(counts: Readonly<Record<string, number>>): Promise<Answer>;
 }
 
@@ -25,6 +29,7 @@ export interface Question {
 export function defineQuestion<Name extends string>(question: {
   readonly says: string;
   readonly counts: Readonly<Record<Name, Count>>;
+  readonly draws?: string;
   ask(counts: Readonly<Record<Name, number>>): Promise<Answer>;
 }): Question {
   return question;

@@ -1,8 +1,7 @@
 // Measures what the effect ledger costs: three kinds of steps in interleaved rounds, on the same servers and the same worker.
-import { createRequire } from 'node:module';
-import { withConnection } from '../../devstack/servers/postgres-url.ts';
 import { openDatabase } from '../../activities/ledger/database.ts';
 import { type TestRun, withTestRun } from '../../testing/index.ts';
+import { readServerSettings } from '../server-settings.ts';
 import type { Commits } from './commits.ts';
 import { type Measured, perVariant, type Receipts, type SafetyReport, toReport } from './report.ts';
 import {
@@ -33,7 +32,10 @@ export function measureSafety(options: SafetyOptions): Promise<SafetyReport> {
   const site = createPaymentSite();
   return withTestRun(site.options, async (t) => {
     await prepare(t);
-    const settings = { ...(await readSettings(t)), ...describe(options) };
+    const settings = {
+      ...(await readServerSettings(t.temporal, t.databaseUrl)),
+      ...describe(options),
+    };
     site.openFloor(t.databaseUrl);
     const throughTemporal = await runRounds(t, options);
     await t.stopWorker();
@@ -132,28 +134,6 @@ function readReceipts(t: TestRun, options: SafetyOptions): Receipts {
   }
   const duplicated = [...counts].filter(([, count]) => count > 1).map(([reference]) => reference);
   return { asked: VARIANTS.length * (each + crowd), found: t.bank.receipts().length, duplicated };
-}
-
-async function readSettings(t: TestRun): Promise<Measured['settings']> {
-  const { serverVersion } = await t.temporal.workflowService.getSystemInfo({});
-  const sdk = createRequire(import.meta.url)('@temporalio/worker/package.json') as {
-    version: string;
-  };
-  const names = ['server_version', 'fsync', 'synchronous_commit', 'wal_sync_method'];
-  const [version = '', ...values] = await withConnection(t.databaseUrl, async (client) => {
-    const { rows } = await client.query<{ values: string[] }>(
-      'select array(select current_setting(name) from unnest($1::text[]) as name) as values',
-      [names],
-    );
-    return rows[0]?.values ?? [];
-  });
-  const others = names.slice(1).map((name, at) => [name, values[at] ?? '']);
-  return {
-    'Temporal SDK': sdk.version,
-    server: serverVersion,
-    PostgreSQL: version.split(' ')[0] ?? version,
-    ...(Object.fromEntries(others) as Record<string, string>),
-  };
 }
 
 function describe(options: SafetyOptions): Measured['settings'] {

@@ -1,4 +1,5 @@
 // What the cost of safety amounts to: raw measurements in, figures, violations and text out. Pure.
+import { columns, fixed, range } from '../columns.ts';
 import type { Commits } from './commits.ts';
 import { percentile, type Spread, spreadOf } from './spread.ts';
 import { type PerVariant, type Variant, VARIANT_NAMES, VARIANTS } from './variants.ts';
@@ -196,29 +197,6 @@ function renderCommits({ commitsPerEffect, statementsPerEffect }: SafetyReport):
   return columns([['per effect (counted by PostgreSQL)', ...head], ...rows]);
 }
 
-function fixed(value: number, digits = 2): string {
-  return value.toFixed(digits);
-}
-
 function signed(value: number): string {
   return `${value < 0 ? '' : '+'}${fixed(value)}`;
-}
-
-function range({ min, max }: Spread, digits = 2): string {
-  return `${fixed(min, digits)}-${fixed(max, digits)}`;
-}
-
-function columns(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, at) =>
-    Math.max(...rows.map((row) => row[at]?.length ?? 0)),
-  );
-  return rows
-    .map((row) =>
-      row
-        .map((cell, at) =>
-          at === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[at] ?? 0),
-        )
-        .join('  '),
-    )
-    .join('\n');
 }

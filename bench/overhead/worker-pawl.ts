@@ -1,0 +1,17 @@
+// Pawl's worker as a process: its agent loop, the real ledger, a policy that permits; prints `ready` when it polls.
+import { createWorker } from 'pawl/workers';
+import { payingAgent } from '../paying-agent.ts';
+import { readVariable, Variable } from './contenders.ts';
+import { countStatements } from './count-statements.ts';
+
+const TURNS_MAX = 100_000;
+
+countStatements();
+const worker = await createWorker({
+  agents: [payingAgent(readVariable(Variable.Bank), TURNS_MAX)],
+  workflowBundle: { codePath: readVariable(Variable.Bundle) },
+  // No sweep in the middle of a measurement.
+  reconcileEveryMs: 3_600_000,
+});
+process.stdout.write('ready\n');
+await worker.run();
