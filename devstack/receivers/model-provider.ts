@@ -21,6 +21,8 @@ export interface ModelProviderOptions {
   logFile?: string;
   /** 0 (the default) takes a free port. */
   port?: number;
+  /** False keeps no request in memory, for long measurements: `requests()` stays empty. Default true. */
+  remembers?: boolean;
 }
 
 /** A wire request and, when it is over, how it ended. */
@@ -48,6 +50,7 @@ interface Provider {
   script: ModelScript;
   log: ReceiptsLog | undefined;
   requests: ModelRequest[];
+  remembers: boolean;
   scripted: number;
   prompts: PromptCounter;
 }
@@ -64,12 +67,13 @@ const wires = [anthropicWire, openaiWire];
  * For another process: `GET /_admin/requests`.
  */
 export async function startModelProvider(options: ModelProviderOptions): Promise<ModelProvider> {
-  const { script, logFile } = options;
+  const { script, logFile, remembers = true } = options;
   const log = logFile === undefined ? undefined : openReceiptsLog(logFile, 'provider');
   const provider: Provider = {
     script,
     log,
     requests: [],
+    remembers,
     scripted: 0,
     prompts: createPromptCounter(),
   };
@@ -137,7 +141,7 @@ async function logRequest(provider: Provider, request: ArrivedRequest): Promise<
     ...{ body, bodySha256, complete },
   };
   const logged: ModelRequest = { ...fields };
-  provider.requests.push(logged);
+  if (provider.remembers) provider.requests.push(logged);
   provider.log?.append<RequestLine>({ kind: 'request', ...fields });
   await provider.log?.synced();
   return logged;

@@ -91,9 +91,12 @@ export function countTokens(text: string): number {
   return Math.max(1, Math.ceil(Buffer.byteLength(text, 'utf8') / 4));
 }
 
+/** Beyond it the pieces are large: a stream of megabytes would keep a test waiting for events. */
+const LONG_TEXT = 100_000;
+
 /** The text in pieces of a few characters, as a stream sends it; never inside a code point. */
 export function toPieces(text: string): string[] {
-  return text.match(/[^]{1,16}/gu) ?? [];
+  return text.match(text.length > LONG_TEXT ? /[^]{1,4096}/gu : /[^]{1,16}/gu) ?? [];
 }
 
 export type PairingFault = { kind: 'missing'; ids: string[] } | { kind: 'unexpected'; id: string };

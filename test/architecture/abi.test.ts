@@ -36,6 +36,7 @@ export type Envelopes = [
   Envelope<messages.SettledMessage>,
   Envelope<messages.ControlMessage>,
   Envelope<messages.SteeredMessage>,
+  Envelope<messages.ChildEndedMessage>,
   Envelope<messages.RunStatusView>,
   Envelope<workflows.AgentRunResult>,
   Envelope<RunState>,
@@ -43,6 +44,9 @@ export type Envelopes = [
   Envelope<ToolActivityInput>,
   Envelope<Parameters<PawlActivities['pawl.open']>[0]>,
   Envelope<Parameters<PawlActivities['pawl.model']>[0]>,
+  Envelope<Parameters<PawlActivities['pawl.compact']>[0]>,
+  Envelope<Parameters<PawlActivities['pawl.openChildren']>[0]>,
+  Envelope<Parameters<PawlActivities['pawl.collectChildren']>[0]>,
   Envelope<Parameters<PawlActivities['pawl.close']>[0]>,
   Envelope<Parameters<PawlActivities['pawl.park']>[0]>,
   Envelope<Parameters<PawlActivities['pawl.writeBack']>[0]>,
@@ -58,7 +62,7 @@ describe('names in histories; red means: decide, then change pin and CHANGELOG i
         Effect.Ambiguous Effect.Refused Effect.Blocked
         Effect.ArgumentsDiffer Effect.NotSent Ledger.Unavailable
         Ledger.RolledBack Run.Cancelled Agent.Unknown
-        Policy.Unavailable
+        Policy.Unavailable Worker.Died
       `),
     );
   });
@@ -79,6 +83,7 @@ describe('names in histories; red means: decide, then change pin and CHANGELOG i
       'type' in value ? [[key, value.type, value.name]] : [],
     );
     expect(named.sort()).toEqual([
+      ['childEnded', 'signal', 'pawl.childEnded'],
       ['decided', 'signal', 'pawl.decided'],
       ['paused', 'signal', 'pawl.paused'],
       ['resumed', 'signal', 'pawl.resumed'],
@@ -92,8 +97,8 @@ describe('names in histories; red means: decide, then change pin and CHANGELOG i
     const deps = { registry: { tools: new Map([['refund', {}]]) } } as unknown as RunDeps;
     expect(Object.keys(createActivities(deps, {} as never)).sort()).toEqual(
       words(`
-        default pawl.close pawl.compensable pawl.model pawl.open pawl.park pawl.reconcile pawl.writeBack
-        tool.reads tool.refund
+        default pawl.close pawl.collectChildren pawl.compact pawl.compensable pawl.model pawl.open
+        pawl.openChildren pawl.park pawl.reconcile pawl.writeBack tool.reads tool.refund
       `),
     );
   });
@@ -152,18 +157,23 @@ describe('states and facts; red means: decide, then change pin and CHANGELOG in 
       members<Step['kind']>({
         open: true,
         'call-model': true,
+        compact: true,
         'run-calls': true,
         'await-approval': true,
         'await-settlement': true,
+        'start-children': true,
+        'await-children': true,
+        'end-children': true,
+        'await-user': true,
         'await-resume': true,
         finish: true,
       }),
-    ).toHaveLength(7);
+    ).toHaveLength(12);
   });
 
   it('call statuses, call ends and run ends', () => {
     expect(Object.values(CallStatus)).toEqual(
-      words('ready awaiting_approval in_doubt pending done'),
+      words('ready awaiting_approval in_doubt pending awaiting_child done'),
     );
     expect(Object.values(CallEnd)).toEqual(
       words('applied refused denied forbidden expired invalid failed skipped cancelled'),
@@ -202,10 +212,12 @@ const tables: Record<string, string[]> = {
   runs: words(`
     tenant run_key root_key path agent agent_hash workflow_id start_key requester input
     turn input_tokens output_tokens cached_input_tokens cost_micro_usd output result
-    stuck_cause created_at updated_at finished_at forked_from
+    stuck_cause created_at updated_at finished_at forked_from is_session
+    parent_run_key parent_turn parent_generation parent_call subject erased_at
   `),
   controls: words(`
     tenant run_key paused_at paused_by cancelled_at cancelled_by engine_lock
+    ended_at ended_by
   `),
   messages: words(`
     tenant run_key id author text created_at consumed_turn
@@ -227,6 +239,12 @@ const tables: Record<string, string[]> = {
   calls: words(`
     tenant run_key turn generation call tool provider_call_id arguments verdict rule
     policy_hash message summary effect_id approval_id ended result ended_at
+    child_run_key
+  `),
+  compactions: words(`
+    tenant run_key turn generation through_seq summary_seq model_requested model_served
+    input_tokens output_tokens cached_input_tokens cost_micro_usd is_priced request_id
+    attempt duration_ms created_at
   `),
   effects: words(`
     tenant id short_id run_key root_key turn call generation workflow_id tool contract
@@ -255,6 +273,12 @@ const tables: Record<string, string[]> = {
   `),
   settlements: words(`
     tenant effect_id id outcome output evidence settled_by settled_at
+  `),
+  run_keys: words(`
+    tenant run_key key_id kek_id wrapped created_at erased_at
+  `),
+  erasures: words(`
+    tenant id run_key cause erased_by reason rows erased_at
   `),
 };
 

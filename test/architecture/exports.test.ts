@@ -40,11 +40,12 @@ const pins: Record<string, Names> = {
   },
   './workers': {
     values: words(`
-      ConfigInvalid ModelCallError PRICES bundleWorkflows createWorker defaultWorkflowsPath
-      migrate readWorkerConfig withPrices
+      ConfigInvalid ModelCallError PRICES bundleWorkflows createConfiguredKeys
+      createWorker defaultWorkflowsPath migrate readWorkerConfig withPrices
     `),
     types: words(`
-      CreateWorkerOptions ModelProvider PawlWorker WorkerConfig
+      CreateWorkerOptions KeyContext KeyProvider ModelProvider PawlWorker WorkerConfig
+      WrappedKey
     `),
   },
   './client': {
@@ -52,24 +53,30 @@ const pins: Record<string, Names> = {
       AgentInputInvalidError AgentUnknownError AlreadyDecidedError AmbiguousIdError
       ApprovalChangedError ApprovalExpiredError ApprovalObsoleteError
       ArgumentInvalidError CallbackConflictError DatabaseDeniedError
-      DatabaseNotMigratedError DatabaseUnreachableError ExitCode ForkUndecidedError
-      HistoryMissingError IdInvalidError NamespaceUnknownError NotConfiguredError
-      NotSettleableError OutcomeConflictError PawlClient PawlError RunFinishedError
-      RunNotEndedError RunNotStartedError RunStatus SelfApprovalError
-      SettlementPendingError StartKeyTakenError TemporalUnreachableError UnknownIdError
-      createCallbackHandler isPawlError toRequestListener
+      DatabaseNotMigratedError DatabaseUnreachableError EncryptionRefusedError ExitCode
+      ForkUndecidedError HistoryMissingError IdInvalidError NamespaceUnknownError
+      NotASessionError NotConfiguredError NotSettleableError OutcomeConflictError PawlClient PawlError
+      RunFinishedError RunNotEndedError RunNotErasableError RunNotStartedError RunStatus
+      SelfApprovalError SettlementPendingError StartKeyTakenError
+      TemporalUnreachableError UnknownIdError createCallbackHandler createConfiguredKeys
+      isPawlError startCodecServer toRequestListener
     `),
     types: words(`
-      AgentDescription AgentView ApprovalView CallView CallbackAnswer CallbackHandler
-      CallbackHandlerOptions CallbackMessage CallbackReading CallbackReceiver
-      CallbackReport CallbackView ClientOptions ComparedEffect CompensateRunOptions
+      AgentDescription AgentView ApprovalView AuditOptions AuditProblem AuditReport
+      CallView CallbackAnswer CallbackHandler CallbackHandlerOptions CallbackMessage
+      CallbackReading CallbackReceiver CallbackReport CallbackView ClientOptions
+      CodecAccess CodecServer CodecServerOptions CompactionView ComparedEffect CompensateRunOptions
       CompensatedRun ControlAnswer ControlOptions DecidedApproval DecisionOptions
-      DecisionView EffectExplanation EffectSibling EffectView FactView Fate FinishedRun
-      ForkOptions ForkedRun HealthCheck HealthReport IdKind ListOptions MessageView
-      PauseAnswer PauseOptions ReconcileFinding ReconcileOptions ReconcileReport
-      RequestView ResumeAnswer RunDetails RunEvent RunView SettleAnswer SettleOptions
+      DecisionView EffectExplanation EffectSibling EffectView EraseAnswer EraseOptions
+      EraseTarget ErasedRun FactView Fate FinishedRun ForkOptions ForkedRun
+      GarbageOptions GarbageReport HealthCheck HealthReport IdKind KeyContext
+      KeyProvider ListOptions MessageView PauseAnswer PauseOptions ReconcileFinding
+      ReconcileOptions ReconcileReport Reply ReplyOptions RequestView ResumeAnswer RotateOptions
+      RotationReport RunDetails RunEvent RunView SettleAnswer SettleOptions
       SettlementView ShowOptions StartOptions StartedRun StatementLine SteerAnswer
-      StuckRunView ToolDescription TranscriptEntry TurnView UndecidedEffect Wake WatchOptions
+      StuckRunView ToolDescription TranscriptEntry TranscriptOptions TurnView UndecidedEffect
+      Wake
+      WatchOptions WrappedKey
     `),
   },
   './testing': {

@@ -33,6 +33,7 @@ const specifiers = {
   workflows: 'workflows/agent-run.ts',
   messages: 'workflows/messages.ts',
   activities: 'activities/index.ts',
+  encryption: 'activities/encryption/encryption.ts',
   workers: 'workers/index.ts',
   client: 'client/index.ts',
   testing: 'testing/index.ts',
@@ -83,14 +84,14 @@ const rows: Record<string, Row> = {
   workflows: {
     file: 'workflows/planted.ts',
     values: ['rules', 'workflows', 'messages'],
-    types: ['schemas', 'root', 'activities'],
+    types: ['schemas', 'root', 'activities', 'encryption'],
     npm: ['@temporalio/workflow', '@temporalio/common'],
     refusedNpm: ['zod', '@temporalio/client', 'node:crypto', 'luxon', 'pawl/workflows'],
     teaches: "Workflows run in Temporal's sandbox",
   },
   activities: {
     file: 'activities/planted.ts',
-    values: ['rules', 'schemas', 'root', 'activities'],
+    values: ['rules', 'schemas', 'root', 'activities', 'encryption'],
     types: [],
     npm: anyNpm,
     refusedNpm: ['pawl', 'pawl/client'],
@@ -98,7 +99,7 @@ const rows: Record<string, Row> = {
   },
   workers: {
     file: 'workers/planted.ts',
-    values: ['rules', 'schemas', 'root', 'activities', 'workers'],
+    values: ['rules', 'schemas', 'root', 'activities', 'encryption', 'workers'],
     types: [],
     npm: anyNpm,
     refusedNpm: ['pawl/workflows'],
@@ -106,7 +107,7 @@ const rows: Record<string, Row> = {
   },
   client: {
     file: 'client/cli/planted.ts',
-    values: ['rules', 'schemas', 'root', 'messages', 'client'],
+    values: ['rules', 'schemas', 'root', 'messages', 'encryption', 'client'],
     types: ['workflows'],
     npm: anyNpm,
     refusedNpm: ['pawl/workers'],
