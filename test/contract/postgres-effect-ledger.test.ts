@@ -83,7 +83,10 @@ describe('the ledger’s database', () => {
       `insert into pawl.settlements values ('acme', 'e', 's', 'applied', null, '', 'me', now())`,
     ],
     ['controls', `update pawl.controls set paused_at = null`],
-    ['controls', `insert into pawl.controls (tenant, run_key) values ('acme', 'r')`],
+    [
+      'controls',
+      `insert into pawl.controls (tenant, run_key, paused_at) values ('acme', 'r', now())`,
+    ],
     ['effects', 'delete from pawl.effects'],
     ['effect_facts', 'delete from pawl.effect_facts'],
     ['approvals', `update pawl.approvals set expires_at = now() + interval '1 year'`],

@@ -51,8 +51,8 @@ do $$
 begin
   grant select on pawl.compactions to pawl_engine, pawl_service;
   grant insert on pawl.compactions to pawl_engine;
-  -- A sub-agent's run begins with the pause and the cancel of the run that asked for it.
-  grant insert (tenant, run_key, paused_at, paused_by, cancelled_at, cancelled_by) on pawl.controls to pawl_engine;
+  -- The empty row of a sub-agent's run: what stands in it is still for people alone to write.
+  grant insert (tenant, run_key) on pawl.controls to pawl_engine;
 exception
   when undefined_object then raise notice 'pawl: roles missing, grants skipped';
 end $$;
