@@ -6,6 +6,7 @@ import {
   getExternalWorkflowHandle,
   ParentClosePolicy,
   startChild,
+  workflowInfo,
   WorkflowIdReusePolicy,
 } from '@temporalio/workflow';
 import { childLimits } from '../domain/rules/children.ts';
@@ -64,6 +65,7 @@ async function start({ runKey, agent }: Child, origin: Origin): Promise<boolean>
       // Continue-as-new is an end to Temporal: a child must not end with it.
       parentClosePolicy: ParentClosePolicy.ABANDON,
       cancellationType: ChildWorkflowCancellationType.ABANDON,
+      workflowTaskTimeout: workflowInfo().taskTimeoutMs,
       workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
       staticSummary: `${agent} · ${runKey}`,
     });

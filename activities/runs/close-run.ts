@@ -13,6 +13,7 @@ import {
 } from '../encryption/sealed-body.ts';
 import { appendFacts } from '../ledger/append-facts.ts';
 import type { Transaction } from '../ledger/database.ts';
+import { forgetContext } from '../transcripts/remembered-context.ts';
 import { parseJson, textOf } from './final-answer.ts';
 import type { RunDeps } from './run-deps.ts';
 
@@ -29,6 +30,7 @@ const INLINE_MAX_CHARS = 4_096;
 /** Stores result and output; effects that were never sent are withdrawn. Returns the output when it is short. */
 export async function closeRun(deps: RunDeps, input: CloseInput): Promise<Json> {
   const { tenant, runKey, result } = input;
+  forgetContext(deps.database, tenant, runKey);
   return deps.database.transaction(async (tx) => {
     await refuseOlderLedger(tx, input);
     await withdrawUnsent(tx, input);

@@ -22,6 +22,11 @@ function memoryOf(database: Database): BoundedMap<string, ContextRows> {
   return memory;
 }
 
+/** A run that has ended is shown to no model again. */
+export function forgetContext(database: Database, tenant: string, runKey: string): void {
+  memories.get(database)?.delete(`${tenant} ${runKey}`);
+}
+
 /** As `readContext`; what was compacted, erased or restored meanwhile is read anew. */
 export async function rememberContext(
   database: Database,
