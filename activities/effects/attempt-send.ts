@@ -165,6 +165,9 @@ function beforeAnyWrite(ran: Ran | undefined, record: EffectRecord): SendAnswer 
  */
 const ANSWERED_AT_THE_DOOR = new Set([401, 403, 404, 405, 407, 410, 411, 413, 415, 429]);
 
+/** What receivers answer to a key whose first request they have not finished. */
+const IN_PROGRESS = new Set([409, 425]);
+
 function afterGrant(
   state: Extract<WriteState, { kind: 'granted' }>,
   ran: Ran | undefined,
@@ -188,7 +191,9 @@ function afterGrant(
   const status = state.status === undefined ? '' : `HTTP ${state.status}: `;
   const reason = `${status}${messageOf(ran?.error)}`;
   if (needsHuman(ran?.error)) return observed({ kind: 'doubted', reason }, fence);
-  return observed({ kind: 'ambiguous', reason }, fence, state.retryAfterMs);
+  const isAtWork = state.isResend && IN_PROGRESS.has(state.status ?? 0);
+  const fact: Fact = { kind: 'ambiguous', reason, ...(isAtWork ? { isAtWork } : {}) };
+  return observed(fact, fence, state.retryAfterMs);
 }
 
 /** Read by its field: an `AmbiguousAnswer` may come from another copy of the package. */

@@ -22,8 +22,8 @@ export type Fact =
   | { readonly kind: 'dispatched' }
   /** The connection was never made, so this one dispatch provably sent nothing. */
   | { readonly kind: 'not_sent'; readonly reason: string }
-  /** The send ended without a definite answer. */
-  | { readonly kind: 'ambiguous'; readonly reason: string }
+  /** The send ended without a definite answer. `isAtWork`: the receiver says that it is still busy with an earlier one. */
+  | { readonly kind: 'ambiguous'; readonly reason: string; readonly isAtWork?: true }
   /** The receiver has accepted it and will say later, within this time, what became of it. */
   | {
       readonly kind: 'pending';

@@ -62,7 +62,7 @@ function afterDispatch(view: EffectView, nowMs: number): Move {
     return conclude(view, nowMs, 'the tool ended the transaction itself');
   if (view.contract === 'keyed' && isInsideHorizon(view, nowMs)) {
     return view.state.sends < view.sendsMax
-      ? { kind: 'resend' }
+      ? resendByKey(view, nowMs)
       : conclude(view, nowMs, `no definite answer after ${view.state.sends} sends`);
   }
   const why =
@@ -70,6 +70,20 @@ function afterDispatch(view: EffectView, nowMs: number): Move {
       ? 'sent, no definite answer, and the receiver no longer honours the key'
       : 'sent, no definite answer, and the receiver offers nothing to ask';
   return conclude(view, nowMs, why);
+}
+
+/**
+ * At once, but for the last send: a receiver that is still at work on an earlier one refuses the key until it is done, and
+ * quick resends would be used up by that.
+ */
+function resendByKey(
+  { state: { sends }, sendsMax, leaseUntilMs = 0 }: EffectView,
+  nowMs: number,
+): Move {
+  const isLast = sends > 1 && sends === sendsMax - 1;
+  return isLast && nowMs < leaseUntilMs
+    ? { kind: 'wait', untilMs: leaseUntilMs }
+    : { kind: 'resend' };
 }
 
 /** The receiver has accepted it: nothing is sent again, and its silence is a doubt once its time is up. */

@@ -109,8 +109,10 @@ function leaseAfter(
 ): number | undefined {
   let leaseMs: number | undefined;
   for (const entry of entries) {
-    if (entry.fact.kind === 'ambiguous' && entry.fence === fence && !state.isPending) leaseMs = 0;
-    if (entry.fact.kind === 'pending' && state.isPending) leaseMs = entry.fact.withinMs;
+    const { fact } = entry;
+    const hasStopped = fact.kind === 'ambiguous' && !fact.isAtWork && entry.fence === fence;
+    if (hasStopped && !state.isPending) leaseMs = 0;
+    if (fact.kind === 'pending' && state.isPending) leaseMs = fact.withinMs;
   }
   return leaseMs;
 }

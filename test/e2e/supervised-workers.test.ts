@@ -122,7 +122,7 @@ describe('the worker is killed with SIGKILL', () => {
     'in the middle of a transfer → the spare goes on, the activity is handed back, one receipt each',
     async () => {
       const { pid } = await supervisor.steady();
-      site.bank.setMode('mid-2', 'slow', { delayMs: 800, times: 1 });
+      site.bank.setMode('mid-2', 'slow', { delayMs: 3_000, times: 1 });
       const { runKey } = await site.client.start('payer', { name: 'mid', turns: 3 });
       await isPaid('mid-2');
       process.kill(pid, 'SIGKILL');

@@ -90,6 +90,8 @@ describe('the next move, case by case', () => {
     ['once past its lease', 'doubt', view('once'), LEASE],
     ['once in doubt', 'return', view('once', { status: 'in_doubt' }), LEASE],
     ['keyed, at once', 'resend', view('keyed'), SENT_AT + 1],
+    ['keyed, its last send, lease live', `wait ${LEASE}`, view('keyed', { sends: 3 }), LEASE - 1],
+    ['keyed, its last send', 'resend', view('keyed', { sends: 3 }), LEASE],
     ['keyed, sends used, lease live', `wait ${LEASE}`, view('keyed', { sends: 4 }), SENT_AT + 1],
     ['keyed, sends used', 'doubt', view('keyed', { sends: 4 }), LEASE],
     ['keyed, sends used, probe', 'probe', view('keyed', { sends: 4, hasProbe: true }), LEASE],

@@ -57,6 +57,11 @@ describe('what hangs on the state', () => {
     expect(observe(sentTwice, [of(FACTS.ambiguous, 1)], true).leaseMs).toBeUndefined();
   });
 
+  it('"still at work on the first one" → the lease stays: the last send waits for its end', () => {
+    const busy = { kind: 'ambiguous', reason: 'HTTP 409', isAtWork: true } as const;
+    expect(observe(sentTwice, [of(busy, 2)], true).leaseMs).toBeUndefined();
+  });
+
   it('accepted → the lease lasts as long as the receiver may take; its name is kept', () => {
     const { after, leaseMs } = observe(sentTwice, [of(FACTS.pending, 2)], true);
     expect([leaseMs, after.reference, after.state.isPending]).toEqual([60_000, 'job_1', true]);
