@@ -50,19 +50,23 @@ async function replay(call: Call<ReplayOptions>): Promise<ExitCode> {
   return isClean ? ExitCode.Ok : ExitCode.Failed;
 }
 
-/** Files are read when their turn comes; runs are fetched then, by one client. */
+/** Files are read when their turn comes; runs are fetched at once: one that is not there is told before the bundling. */
 async function findSources(call: Call<ReplayOptions>): Promise<readonly HistorySource[]> {
   const { cwd } = call.io;
   // Only a run key needs the servers.
   const needsClient = call.args.some((target) => !looksLikeFile(cwd, target));
   const client = needsClient ? await call.connect() : undefined;
-  return call.args.map((target): HistorySource => {
-    if (!client || looksLikeFile(cwd, target)) return () => readHistoryFile(cwd, target);
-    return async () => {
-      const { runKey, history } = await client.history(target);
-      return toHistoryFile({ name: runKey, history });
-    };
-  });
+  const sources: HistorySource[] = [];
+  for (const target of call.args) {
+    if (!client || looksLikeFile(cwd, target)) {
+      sources.push(() => readHistoryFile(cwd, target));
+      continue;
+    }
+    const { runKey, history } = await call.progress(`fetching ${target}`, client.history(target));
+    const file = toHistoryFile({ name: runKey, history });
+    sources.push(() => file);
+  }
+  return sources;
 }
 
 /** A run key has no dot and no slash. */
