@@ -195,7 +195,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an ambiguous answer is "not sent"',
     file: `${EFFECTS}/attempt-send.ts`,
-    find: "return observed({ kind: 'ambiguous', reason }, fence, state.retryAfterMs);",
+    find: 'return observed(fact, fence, state.retryAfterMs);',
     put: "return observed({ kind: 'not_sent', reason }, fence, state.retryAfterMs);",
     tests: [MODES],
   },
