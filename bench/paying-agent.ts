@@ -1,6 +1,6 @@
 // The workload of the benchmarks: each turn one model call and one keyed transfer whose result adds 2 KiB.
 import { z } from 'zod';
-import { type Agent, defineAgent, defineTool, httpEffect } from '../domain/index.ts';
+import { type Agent, defineAgent } from '../domain/index.ts';
 import {
   lastUserText,
   type ModelScript,
@@ -8,6 +8,7 @@ import {
   toolResults,
 } from '../devstack/receivers/index.ts';
 import { type Job, referenceOf } from './overhead/contenders.ts';
+import { transferTool } from './transfer-tool.ts';
 
 const NOTE = 'n'.repeat(2_048);
 
@@ -16,20 +17,7 @@ export function payingAgent(
   bankUrl: string,
   turns: number,
 ): Agent<{ turns: number; run?: string | undefined }, string> {
-  const transfer = defineTool({
-    name: 'transfer',
-    description: 'Transfers one cent.',
-    input: z.object({ reference: z.string() }),
-    output: z.object({ transferId: z.string(), note: z.string() }),
-    effect: { key: { retention: '24h' }, identity: ({ reference }) => ['transfer', reference] },
-    run: httpEffect({
-      request: ({ reference }) => ({
-        url: `${bankUrl}/transfers`,
-        body: { reference, payee: 'Bench', amountMinor: 1, currency: 'EUR' },
-      }),
-      response: (body) => ({ ...z.object({ transferId: z.string() }).parse(body), note: NOTE }),
-    }),
-  });
+  const transfer = transferTool(bankUrl, NOTE);
   const permitted = new URL('./paying-agent.cedar', import.meta.url).pathname;
   return defineAgent({
     name: 'payer',

@@ -1,6 +1,6 @@
 // Sessions: what their user says, what is answered to it, and how they end. A session is a run; its words are rows.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Part } from '../domain/rules/transcript.ts';
+import { type Part, wordsOf } from '../domain/rules/transcript.ts';
 import type { RunResult } from '../domain/rules/run.ts';
 import type { ClientContext } from './context.ts';
 import {
@@ -86,11 +86,7 @@ async function findReply(
   if (!found) return undefined;
   const entries = await readTranscript(context, runKey, found.turn);
   const answer = entries.findLast(({ role }) => role === 'assistant');
-  return { runKey, turn: found.turn, text: textOf((answer?.parts ?? []) as unknown as Part[]) };
-}
-
-function textOf(parts: readonly Part[]): string {
-  return parts.flatMap((part) => (part.kind === 'text' ? [part.text] : [])).join('');
+  return { runKey, turn: found.turn, text: wordsOf((answer?.parts ?? []) as unknown as Part[]) };
 }
 
 /** Ends a session when everything that was said is answered: it is then `completed`. */

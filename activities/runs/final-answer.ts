@@ -1,7 +1,7 @@
 // The last answer of a run: read as JSON where the agent has an output schema, and judged against it.
 import type { Json } from '../../domain/rules/json.ts';
 import type { FinalAnswer } from '../../domain/rules/run.ts';
-import type { ModelAnswer, Part } from '../../domain/rules/transcript.ts';
+import { type ModelAnswer, type Part, wordsOf } from '../../domain/rules/transcript.ts';
 import type { RegisteredAgent } from './agent-registry.ts';
 
 /** Does the last answer match the agent's output schema? A cut answer never does. */
@@ -25,7 +25,7 @@ export function judgeFinal(
 
 /** The text of an answer; models like to fence JSON, so one fence around all of it is taken off. */
 export function textOf(parts: readonly Part[]): string {
-  const text = parts.flatMap((part) => (part.kind === 'text' ? [part.text] : [])).join('');
+  const text = wordsOf(parts);
   return /^\s*```(?:json)?\n([\s\S]*?)\n```\s*$/.exec(text)?.[1] ?? text;
 }
 

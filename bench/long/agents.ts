@@ -1,7 +1,8 @@
 // The agent of a long run: each turn one model call and one keyed transfer whose result is some kilobytes.
 import { z } from 'zod';
-import { type Agent, defineAgent, defineTool, httpEffect } from '../../domain/index.ts';
+import { type Agent, defineAgent } from '../../domain/index.ts';
 import type { ModelScript } from '../../testing/index.ts';
+import { transferTool } from '../transfer-tool.ts';
 
 export interface LongInput {
   readonly turns: number;
@@ -16,20 +17,7 @@ export function longAgents(
   resultBytes: number,
 ): readonly Agent<LongInput, string>[] {
   const note = 'n'.repeat(resultBytes);
-  const transfer = defineTool({
-    name: 'transfer',
-    description: 'Transfers one cent.',
-    input: z.object({ reference: z.string() }),
-    output: z.object({ transferId: z.string(), note: z.string() }),
-    effect: { key: { retention: '24h' }, identity: ({ reference }) => ['transfer', reference] },
-    run: httpEffect({
-      request: ({ reference }) => ({
-        url: `${bankUrl}/transfers`,
-        body: { reference, payee: 'Bench', amountMinor: 1, currency: 'EUR' },
-      }),
-      response: (body) => ({ ...z.object({ transferId: z.string() }).parse(body), note }),
-    }),
-  });
+  const transfer = transferTool(bankUrl, note);
   const agent = {
     input: z.object({ turns: z.number() }),
     instructions: 'Transfer one cent a turn.',

@@ -26,6 +26,11 @@ export type Part =
 export type ToolCallPart = Extract<Part, { kind: 'tool-call' }>;
 export type ToolResultPart = Extract<Part, { kind: 'tool-result' }>;
 
+/** What is said in words, calls and opaque parts left out. */
+export function wordsOf(parts: readonly Part[]): string {
+  return parts.flatMap((part) => (part.kind === 'text' ? [part.text] : [])).join('');
+}
+
 export interface Message {
   readonly role: Role;
   readonly parts: readonly Part[];

@@ -5,9 +5,10 @@ import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 import { PawlClient } from '../../client/index.ts';
 import type { ModelScript, NeutralRequest } from '../../devstack/receivers/index.ts';
 import { seededRandom } from '../../devstack/contrast/plan.ts';
-import { startTemporal, type TemporalServer } from '../../devstack/servers/temporal-server.ts';
+import type { TemporalServer } from '../../devstack/servers/temporal-server.ts';
 import type { WorkerProcess } from '../../devstack/worker-process.ts';
 import { guarantee } from '../guarantee.ts';
+import { startRenewingTemporal } from '../renewing-temporal.ts';
 import { createWorld, type World } from './fixtures/world.ts';
 
 const IS_FULL = process.env['PAWL_SESSION_FULL'] === '1';
@@ -22,13 +23,7 @@ let server: TemporalServer;
 let world: World;
 
 beforeAll(async () => {
-  const limit = { key: 'limit.historyCount.suggestContinueAsNew', value: suggestAtEvents };
-  const interval = { key: 'history.workflowIdReuseMinimalInterval', value: '200ms' };
-  server = await startTemporal({
-    ephemeral: true,
-    env: { ...process.env, TEMPORAL_ADDRESS: undefined },
-    dynamicConfig: [limit, interval],
-  });
+  server = await startRenewingTemporal(suggestAtEvents);
   world = await createWorld({ script: echo, temporalAddress: server.address });
 }, 180_000);
 afterAll(async () => {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { type Receivers, type TestRun, toolResults, until, withTestRun } from 'pawl/testing';
 import type { AnyAgent } from '../../testing/test-run-options.ts';
+import type { ApprovalView } from '../../client/approval-views.ts';
 import { guarantee } from '../guarantee.ts';
 import { ask, chief, firstText, ORDER, script } from './chief.ts';
 import { CACHES, calls, DONE, sql } from './clerk.ts';
@@ -10,6 +11,15 @@ async function childrenOf(t: TestRun, runKey: string): Promise<readonly string[]
   const shown = await t.client.show(runKey);
   return shown.calls.flatMap(({ child }) => (child === null ? [] : [child]));
 }
+
+/** The one cashier needs an approval for what it is asked to pay. */
+const asksAHuman = script((done) =>
+  done === 0 ? calls(['cashier', { reference: 'r-1', cents: 20_000 }]) : DONE,
+);
+
+/** The first approval that any run of the tree asks for. */
+const untilAsked = (t: TestRun): Promise<ApprovalView> =>
+  until(async () => (await t.client.approvals())[0], { what: 'an approval' });
 
 describe.each(CACHES)('sub-agents, %s', (_title, maxCachedWorkflows) => {
   guarantee(
@@ -89,16 +99,10 @@ describe('a sub-agent', () => {
     'sub-agents',
     'it asks a human → the same inbox, not approved by the requester; approved while no worker runs → the parent goes on',
     async () => {
-      const model = script((done) =>
-        done === 0 ? calls(['cashier', { reference: 'r-1', cents: 20_000 }]) : DONE,
-      );
-      await withTestRun({ agents: (r) => [chief(r)], model }, async (t) => {
+      await withTestRun({ agents: (r) => [chief(r)], model: asksAHuman }, async (t) => {
         const { runKey, result } = await t.start('chief', ORDER);
-        const [approval] = await until(async () => {
-          const found = await t.client.approvals();
-          return found.length > 0 && found;
-        });
-        const id = approval?.id ?? '';
+        const approval = await untilAsked(t);
+        const id = approval.id;
         await expect(t.client.approve(id, { approver: 'tester' })).rejects.toMatchObject({
           code: 'Approval.SelfApproval',
         });
@@ -107,7 +111,7 @@ describe('a sub-agent', () => {
         await t.startWorker();
         expect((await result()).result?.kind).toBe('completed');
         expect(t.bank.receipts()).toHaveLength(1);
-        expect(await childrenOf(t, runKey)).toEqual([approval?.runKey]);
+        expect(await childrenOf(t, runKey)).toEqual([approval.runKey]);
       });
     },
   );
@@ -116,19 +120,13 @@ describe('a sub-agent', () => {
     'sub-agents',
     'the parent is paused, resumed and cancelled → so is it: nothing is sent while paused, nothing after the cancel',
     async () => {
-      const model = script((done) =>
-        done === 0 ? calls(['cashier', { reference: 'r-1', cents: 20_000 }]) : DONE,
-      );
-      await withTestRun({ agents: (r) => [chief(r)], model }, async (t) => {
+      await withTestRun({ agents: (r) => [chief(r)], model: asksAHuman }, async (t) => {
         const { runKey, result } = await t.start('chief', ORDER);
-        const [approval] = await until(async () => {
-          const found = await t.client.approvals();
-          return found.length > 0 && found;
-        });
+        const approval = await untilAsked(t);
         await t.client.pause(runKey);
-        const child = approval?.runKey ?? '';
+        const child = approval.runKey;
         await t.untilStatus(child, 'paused');
-        await t.client.approve(approval?.id ?? '', { approver: 'ann' });
+        await t.client.approve(approval.id, { approver: 'ann' });
         await t.restartWorker();
         expect(t.bank.requests()).toHaveLength(0);
         await t.client.cancel(runKey);
@@ -140,18 +138,12 @@ describe('a sub-agent', () => {
   );
 
   it('the parent is cancelled in Temporal’s UI → it ends with it', async () => {
-    const model = script((done) =>
-      done === 0 ? calls(['cashier', { reference: 'r-1', cents: 20_000 }]) : DONE,
-    );
-    await withTestRun({ agents: (r) => [chief(r)], model }, async (t) => {
+    await withTestRun({ agents: (r) => [chief(r)], model: asksAHuman }, async (t) => {
       const { runKey, result } = await t.start('chief', ORDER);
-      const [approval] = await until(async () => {
-        const found = await t.client.approvals();
-        return found.length > 0 && found;
-      });
+      const approval = await untilAsked(t);
       await t.temporal.workflow.getHandle(runKey).cancel();
       expect((await result()).result?.kind).toBe('cancelled');
-      expect((await t.result(approval?.runKey ?? '')).result?.kind).toBe('cancelled');
+      expect((await t.result(approval.runKey)).result?.kind).toBe('cancelled');
     });
   });
 

@@ -9,21 +9,16 @@ import {
   withTestRun,
 } from 'pawl/testing';
 import type { NeutralRequest } from '../../devstack/receivers/index.ts';
-import { startTemporal, type TemporalServer } from '../../devstack/servers/temporal-server.ts';
+import type { TemporalServer } from '../../devstack/servers/temporal-server.ts';
 import { guarantee } from '../guarantee.ts';
+import { startRenewingTemporal } from '../renewing-temporal.ts';
 import { calls, clerk, DONE, pay, sql, TASK } from './clerk.ts';
 
 const SUGGEST_AT_EVENTS = 60;
 let server: TemporalServer;
 
 beforeAll(async () => {
-  const limit = { key: 'limit.historyCount.suggestContinueAsNew', value: SUGGEST_AT_EVENTS };
-  const interval = { key: 'history.workflowIdReuseMinimalInterval', value: '200ms' };
-  server = await startTemporal({
-    ephemeral: true,
-    env: { ...process.env, TEMPORAL_ADDRESS: undefined },
-    dynamicConfig: [limit, interval],
-  });
+  server = await startRenewingTemporal(SUGGEST_AT_EVENTS);
 });
 afterAll(() => server.stop());
 

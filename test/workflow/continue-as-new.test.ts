@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type ModelScript, type TestRun, toolResults, until, withTestRun } from 'pawl/testing';
 import type { TemporalServer } from '../../devstack/servers/temporal-server.ts';
-import { startTemporal } from '../../devstack/servers/temporal-server.ts';
 import { guarantee } from '../guarantee.ts';
+import { startRenewingTemporal } from '../renewing-temporal.ts';
 import { startRun } from '../../domain/rules/start-run.ts';
 import { ask, chief, ORDER, script } from './chief.ts';
 import { CACHES, calls, clerk, DONE, insertRun, pay, TASK } from './clerk.ts';
@@ -15,14 +15,7 @@ const SUGGEST_AT_EVENTS = 14;
 let server: TemporalServer;
 
 beforeAll(async () => {
-  const limit = { key: 'limit.historyCount.suggestContinueAsNew', value: SUGGEST_AT_EVENTS };
-  // By default the next execution may begin a second after the last: time for messages in between, but a long one.
-  const interval = { key: 'history.workflowIdReuseMinimalInterval', value: '200ms' };
-  server = await startTemporal({
-    ephemeral: true,
-    env: { ...process.env, TEMPORAL_ADDRESS: undefined },
-    dynamicConfig: [limit, interval],
-  });
+  server = await startRenewingTemporal(SUGGEST_AT_EVENTS);
 });
 afterAll(() => server.stop());
 

@@ -2,8 +2,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { chainTurns, growthOf } from '../../bench/long/chain.ts';
 import { killTurns, measureLong } from '../../bench/long/measure-long.ts';
-import { startTemporal, type TemporalServer } from '../../devstack/servers/temporal-server.ts';
+import type { TemporalServer } from '../../devstack/servers/temporal-server.ts';
 import { guarantee } from '../guarantee.ts';
+import { startRenewingTemporal } from '../renewing-temporal.ts';
 
 /** About ten turns of twelve events. */
 const SUGGEST_AT_EVENTS = 120;
@@ -14,14 +15,7 @@ const KILLS = 2;
 let server: TemporalServer;
 
 beforeAll(async () => {
-  server = await startTemporal({
-    ephemeral: true,
-    env: { ...process.env, TEMPORAL_ADDRESS: undefined },
-    dynamicConfig: [
-      { key: 'limit.historyCount.suggestContinueAsNew', value: SUGGEST_AT_EVENTS },
-      { key: 'history.workflowIdReuseMinimalInterval', value: '200ms' },
-    ],
-  });
+  server = await startRenewingTemporal(SUGGEST_AT_EVENTS);
 });
 afterAll(() => server.stop());
 
