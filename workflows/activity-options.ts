@@ -1,6 +1,6 @@
 // Time-outs and retries of every activity, each said explicitly: Temporal's defaults are never relied on.
 import type { RetryPolicy } from '@temporalio/common';
-import type { ActivityOptions } from '@temporalio/workflow';
+import type { ActivityOptions, LocalActivityOptions } from '@temporalio/workflow';
 import type { CallState, Step } from '../domain/rules/run.ts';
 
 /** Options with everything said that Temporal would otherwise fill in; `runActivity` takes no others. */
@@ -9,6 +9,11 @@ export type ExplicitOptions = ActivityOptions &
     readonly retry: RetryPolicy & Required<Pick<RetryPolicy, 'maximumAttempts'>>;
   };
 
+/** The same of a local activity. */
+export type ExplicitLocalOptions = LocalActivityOptions &
+  Required<Pick<LocalActivityOptions, 'startToCloseTimeout'>> &
+  Pick<ExplicitOptions, 'retry'>;
+
 /**
  * A dead worker that no supervisor sees is noticed after this; the effect's lease, not this, decides what may be concluded.
  * A worker beats three times as often and none of it is held back: one that is busy for less than 2.6 s loses nothing.
@@ -16,6 +21,8 @@ export type ExplicitOptions = ActivityOptions &
 const HEARTBEAT_TIMEOUT = '4s';
 /** What the ledger needs around a tool's own time. */
 const LEDGER_MARGIN_MS = 10_000;
+/** The same inside of a workflow task, which everything else of the run waits for. */
+const LOCAL_LEDGER_MARGIN_MS = 3_000;
 
 /** Statements on the ledger: short, repeatable, tried until the database is back. */
 export const ledgerOptions: ExplicitOptions = {
@@ -61,6 +68,15 @@ export function toolOptions(timeoutMs: number, summary?: string): ExplicitOption
       maximumAttempts: 1_000,
     },
     ...(summary === undefined ? {} : { summary }),
+  };
+}
+
+/** One attempt: what it leaves open goes on as an activity, which can wait. */
+export function localOptions(timeoutMs: number, summary: string): ExplicitLocalOptions {
+  return {
+    startToCloseTimeout: timeoutMs + LOCAL_LEDGER_MARGIN_MS,
+    retry: { maximumAttempts: 1 },
+    summary,
   };
 }
 

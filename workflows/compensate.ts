@@ -54,15 +54,19 @@ async function undo(
   { id, effect, rootKey, tool, summary, compensation }: Compensable,
 ): Promise<CompensatedEffect> {
   if (!compensation) return { effect, tool, summary, kind: 'kept' };
-  const end = await settleStep(compensation.tool, compensation.timeoutMs, {
-    v: 1,
-    kind: 'compensate',
-    tenant,
-    rootKey,
-    runKey,
-    effect: id,
-    seq: seqSeenOf(runKey),
-  });
+  const { tool: name, timeoutMs } = compensation;
+  const end = await settleStep(
+    { name, timeoutMs },
+    {
+      v: 1,
+      kind: 'compensate',
+      tenant,
+      rootKey,
+      runKey,
+      effect: id,
+      seq: seqSeenOf(runKey),
+    },
+  );
   if (end.kind === 'applied') return { effect, tool, summary, kind: 'compensated' };
   if (end.kind === 'refused' && end.code === 'nothing_to_undo') {
     return { effect, tool, summary, kind: 'not_needed' };

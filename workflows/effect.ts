@@ -1,15 +1,21 @@
 // effect(): exactly-once effects in any Temporal workflow, without the agent loop.
 import { ApplicationFailure, CancellationScope, workflowInfo } from '@temporalio/workflow';
-import type { ToolActivityInput } from '../domain/rules/effect-outcome.ts';
+import { LOCAL_TIMEOUT_MAX_MS, type ToolActivityInput } from '../domain/rules/effect-outcome.ts';
 import { FailureType } from '../domain/rules/failure.ts';
 import { DEFAULT_TENANT } from '../domain/rules/ids.ts';
 import type { Json } from '../domain/rules/json.ts';
 import type { AnyTool, ToolInput, ToolOutput } from '../domain/schemas/define-tool.ts';
-import { seqSeenOf, type SettledStep, settleStep } from './settle-step.ts';
+import { executionMemory } from './execution-memory.ts';
+import { seqSeenOf, type SettledStep, settleStep, type StepTool } from './settle-step.ts';
 
 export interface EffectOptions {
-  /** The tool's own `timeout`, in milliseconds, when `effect` is given only its name. @default 30_000 */
+  /** The tool's own `timeout`, in milliseconds, when `effect` is given only its name. @default 30_000, 2_000 if `local` */
   readonly timeoutMs?: number;
+  /**
+   * The tool's own `local`, when `effect` is given only its name. Another value is another history: `patched()` keeps
+   * the runs in flight. @default false
+   */
+  readonly local?: boolean;
   /** @default 'default' */
   readonly tenant?: string;
 }
@@ -30,11 +36,11 @@ export type EffectCall<T> = (input: ToolInput<T>, at: StepAddress) => Promise<To
  * sandbox. A doubt is waited out: `pawl settle` wakes the workflow.
  */
 export function effect<T extends AnyTool>(
-  tool: string | Pick<T, 'name' | 'timeoutMs'>,
+  tool: string | Pick<T, 'name' | 'timeoutMs' | 'local'>,
   options: EffectOptions = {},
 ): EffectCall<T> {
-  const { name, timeoutMs = options.timeoutMs ?? 30_000 } =
-    typeof tool === 'string' ? { name: tool } : tool;
+  const stepTool = typeof tool === 'string' ? toStepTool(tool, options) : tool;
+  const { name } = stepTool;
   return async (input, at) => {
     const step = at.step ?? nextStepName(name, at.runKey);
     const address = {
@@ -54,13 +60,20 @@ export function effect<T extends AnyTool>(
       seq: seqSeenOf(at.runKey),
     };
     return CancellationScope.nonCancellable(
-      async () => outputOf(await settleStep(name, timeoutMs, activityInput)) as ToolOutput<T>,
+      async () => outputOf(await settleStep(stepTool, activityInput)) as ToolOutput<T>,
     );
   };
 }
 
-// Workflow-local: each execution has module state of its own.
-const counts = new Map<string, number>();
+/** Throws a `TypeError` for a local tool that would hold its workflow task too long. */
+function toStepTool(name: string, { local = false, timeoutMs }: EffectOptions): StepTool {
+  if (local && (timeoutMs ?? 0) > LOCAL_TIMEOUT_MAX_MS) {
+    throw new TypeError(
+      `effect("${name}"): a local tool's timeoutMs is at most ${LOCAL_TIMEOUT_MAX_MS}, not ${timeoutMs}`,
+    );
+  }
+  return { name, local, timeoutMs: timeoutMs ?? (local ? LOCAL_TIMEOUT_MAX_MS : 30_000) };
+}
 
 function nextStepName(name: string, runKey: string): string {
   if (workflowInfo().continuedFromExecutionRunId) {
@@ -71,6 +84,7 @@ function nextStepName(name: string, runKey: string): string {
     );
   }
   const key = `${name}\n${runKey}`;
+  const { counts } = executionMemory();
   const count = (counts.get(key) ?? 0) + 1;
   counts.set(key, count);
   return `${name}#${count}`;

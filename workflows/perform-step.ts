@@ -16,15 +16,9 @@ import type {
   Step,
   StepOutcome,
 } from '../domain/rules/run.ts';
-import {
-  callsActivity,
-  callsSummary,
-  ledgerOptions,
-  modelOptions,
-  toolOptions,
-} from './activity-options.ts';
+import { callsActivity, callsSummary, ledgerOptions, modelOptions } from './activity-options.ts';
 import { awaitChildren, endChildren, startChildren } from './children.ts';
-import { runActivity, runPawlActivity } from './run-activity.ts';
+import { runPawlActivity, runTool } from './run-activity.ts';
 import { type Inbox, nextControl, nextNews, nextWords } from './inbox.ts';
 
 /** The first look at a doubt after nobody has signalled; doubles up to an hour. */
@@ -128,9 +122,9 @@ async function runGroup(calls: readonly CallState[], state: RunState): Promise<C
     seq: state.seq,
   };
   const timeoutMs = Math.max(...calls.map((call) => call.timeoutMs));
-  const options = toolOptions(timeoutMs, callsSummary(calls));
-  const results = await runActivity<CallResults>(callsActivity(calls), input, options);
-  return writeBack(results, state);
+  const isLocal = calls.every((call) => call.isLocal);
+  const run = { type: callsActivity(calls), timeoutMs, isLocal, summary: callsSummary(calls) };
+  return writeBack(await runTool<CallResults>(run, input), state);
 }
 
 /**

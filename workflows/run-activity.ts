@@ -1,8 +1,18 @@
 // The one way in which a workflow runs an activity: explicit options in, the envelope of the result opened.
-import { scheduleActivity } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  isCancellation,
+  scheduleActivity,
+  scheduleLocalActivity,
+  sleep,
+  TimeoutFailure,
+} from '@temporalio/workflow';
+import type { Duration } from '@temporalio/common';
 import type { PawlActivities } from '../activities/index.ts';
+import type { ToolActivityInput } from '../domain/rules/effect-outcome.ts';
 import type { Enveloped } from '../domain/rules/envelope.ts';
-import type { ExplicitOptions } from './activity-options.ts';
+import { type ExplicitOptions, localOptions, toolOptions } from './activity-options.ts';
 
 /** Runs an activity by its type and returns the value in its result's envelope. */
 export async function runActivity<T>(
@@ -21,4 +31,44 @@ export function runPawlActivity<Name extends keyof PawlActivities>(
   options: ExplicitOptions,
 ): Promise<Awaited<ReturnType<PawlActivities[Name]>>> {
   return runActivity(name, input, options);
+}
+
+/** What a tool's activity needs of its tool. */
+export interface ToolRun {
+  /** The activity's type. */
+  readonly type: string;
+  readonly timeoutMs: number;
+  /** Its first attempt runs inside of the workflow task. */
+  readonly isLocal: boolean;
+  /** One line for Temporal's UI. */
+  readonly summary: string;
+}
+
+/** Runs a tool: as an activity, or its first attempt as a local one. The ledger answers for an attempt that is run again. */
+export async function runTool<T>(
+  { type, timeoutMs, isLocal, summary }: ToolRun,
+  input: ToolActivityInput,
+): Promise<T> {
+  const options = toolOptions(timeoutMs, summary);
+  if (!isLocal) return runActivity(type, input, options);
+  try {
+    const asked = { ...input, askedAtMs: Date.now() };
+    const local = localOptions(timeoutMs, summary);
+    const { value } = await scheduleLocalActivity<Enveloped<T>>(type, [asked], local);
+    return value;
+  } catch (error) {
+    const delay = delayBeforeNext(error);
+    if (delay !== undefined) await sleep(delay);
+    return runActivity(type, { ...input, attemptsBefore: 1 }, options);
+  }
+}
+
+/** The delay that the failure brings, if any. Throws what no further attempt can mend. */
+function delayBeforeNext(error: unknown): Duration | undefined {
+  if (isCancellation(error)) throw error;
+  // The failure of a local activity comes as it was thrown, its time-out in the failure of an activity.
+  const failure = error instanceof ActivityFailure ? error.cause : error;
+  if (failure instanceof TimeoutFailure) return undefined;
+  if (!(failure instanceof ApplicationFailure) || failure.nonRetryable === true) throw error;
+  return failure.nextRetryDelay;
 }

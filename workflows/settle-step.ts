@@ -1,9 +1,10 @@
 // Carries one effect of a plain workflow to its definite end: waits out doubts, callbacks and pauses, durably.
 import { condition, setHandler } from '@temporalio/workflow';
 import type { EffectOutcome, ToolActivityInput } from '../domain/rules/effect-outcome.ts';
-import { ledgerOptions, toolOptions } from './activity-options.ts';
+import { ledgerOptions } from './activity-options.ts';
+import { executionMemory } from './execution-memory.ts';
 import { settled } from './messages.ts';
-import { runActivity, runPawlActivity } from './run-activity.ts';
+import { runPawlActivity, runTool } from './run-activity.ts';
 
 /** The definite ends. */
 export type SettledStep = Extract<EffectOutcome, { kind: 'applied' | 'refused' | 'failed' }>;
@@ -13,30 +14,33 @@ const DOUBT_LOOK_MS = 60_000;
 const PENDING_LOOK_MS = 5_000;
 const LOOK_MAX_MS = 3_600_000;
 
-// Workflow-local: each execution has module state of its own.
-const seqSeen = new Map<string, number>();
-let wakes = 0;
-
 /** The highest ledger sequence that this execution has seen of a process. */
 export function seqSeenOf(runKey: string): number {
-  return seqSeen.get(runKey) ?? 0;
+  return executionMemory().seqSeen.get(runKey) ?? 0;
+}
+
+/** The tool of a step, as its workflow knows it. */
+export interface StepTool {
+  readonly name: string;
+  readonly timeoutMs: number;
+  readonly local?: boolean;
 }
 
 /** Runs `tool.<name>` until its effect has a definite end; `pawl settle` and callbacks wake it. */
 export async function settleStep(
-  name: string,
-  timeoutMs: number,
+  { name, timeoutMs, local: isLocal = false }: StepTool,
   input: Exclude<ToolActivityInput, { kind: 'calls' }>,
 ): Promise<SettledStep> {
+  const memory = executionMemory();
   setHandler(settled, () => {
-    wakes += 1;
+    memory.wakes += 1;
   });
   for (let looks = 0; ; looks += 1) {
     // A word that comes while the activity looks is newer than what it may have seen.
-    const before = wakes;
+    const before = memory.wakes;
     const seq = seqSeenOf(input.runKey);
-    const options = toolOptions(timeoutMs, name);
-    const outcome = await runActivity<EffectOutcome>(`tool.${name}`, { ...input, seq }, options);
+    const run = { type: `tool.${name}`, timeoutMs, isLocal, summary: name };
+    const outcome = await runTool<EffectOutcome>(run, { ...input, seq });
     if ('seq' in outcome) noteSeq(input.runKey, outcome.seq);
     switch (outcome.kind) {
       case 'applied':
@@ -58,7 +62,7 @@ export async function settleStep(
 }
 
 function noteSeq(runKey: string, seq: number): void {
-  seqSeen.set(runKey, Math.max(seq, seqSeenOf(runKey)));
+  executionMemory().seqSeen.set(runKey, Math.max(seq, seqSeenOf(runKey)));
 }
 
 async function writeBack(
@@ -73,5 +77,6 @@ async function writeBack(
 }
 
 async function nextSettlement(before: number, lookMs: number): Promise<void> {
-  await condition(() => wakes > before, Math.min(lookMs, LOOK_MAX_MS));
+  const memory = executionMemory();
+  await condition(() => memory.wakes > before, Math.min(lookMs, LOOK_MAX_MS));
 }

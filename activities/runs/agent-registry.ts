@@ -82,7 +82,12 @@ async function register(agent: Agent): Promise<RegisteredAgent> {
   };
   const pins = agent.tools.map((tool): [string, ToolPin] => [
     tool.name,
-    { contract: tool.contract, timeoutMs: tool.timeoutMs, parallel: tool.parallel },
+    {
+      contract: tool.contract,
+      timeoutMs: tool.timeoutMs,
+      parallel: tool.parallel,
+      ...(tool.local ? { isLocal: true } : {}),
+    },
   ]);
   const pin: AgentPin = {
     name: agent.name,

@@ -8,7 +8,7 @@ import type { Json } from '../../domain/rules/json.ts';
 import { CallEnd, type CallResult, endOfRefusal } from '../../domain/rules/run.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
-import { claimOf } from '../effects/claim.ts';
+import { attemptOf, claimOf } from '../effects/claim.ts';
 import { messageOf, outputProblem } from '../effects/tool-run.ts';
 import { jsonBody } from '../encryption/sealed-body.ts';
 import { rolledBack } from '../ledger/rolled-back.ts';
@@ -81,7 +81,7 @@ async function runEffect(
     tenant: address.tenant,
     id: effectId({ ...address, call: row.call }),
     rootKey: address.rootKey,
-    claim: claimOf(context.info, tool),
+    claim: claimOf(context.info, tool, input),
     seqSeen: input.seq,
     isGivenUp,
     authority: createAuthority(deps, scope),
@@ -151,7 +151,7 @@ async function runRead(
     if (isRefusal(error)) {
       return storeRead(deps, input, row, { ok: false, code: error.code, message: error.message });
     }
-    const { attempt } = context.info;
+    const attempt = attemptOf(context.info, input);
     if (attempt >= tool.sendsMax) {
       return storeRead(deps, input, row, {
         ok: false,

@@ -5,7 +5,7 @@ import type { EffectOutcome, ToolActivityInput } from '../../domain/rules/effect
 import { FailureType } from '../../domain/rules/failure.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
-import { claimOf } from '../effects/claim.ts';
+import { attemptOf, claimOf } from '../effects/claim.ts';
 import { toJson } from '../effects/fingerprint.ts';
 import { messageOf, outputProblem } from '../effects/tool-run.ts';
 import { type IsGivenUp, withHeartbeat } from '../heartbeat.ts';
@@ -36,11 +36,12 @@ export async function runStep(
 async function effectStep(
   deps: RunDeps,
   tool: AnyTool,
-  { address, runKey, seq }: StepInput,
+  step: StepInput,
   input: unknown,
   context: Context,
   isGivenUp: IsGivenUp,
 ): Promise<EffectOutcome> {
+  const { address, runKey, seq } = step;
   const json = toJson(input);
   const amount = tool.declaration.amount?.(input) ?? null;
   const summary = summarise(tool, json, amount);
@@ -52,7 +53,7 @@ async function effectStep(
     id: intent.id,
     rootKey: address.rootKey,
     intent,
-    claim: claimOf(context.info, tool),
+    claim: claimOf(context.info, tool, step),
     seqSeen: seq,
     isGivenUp,
   });
@@ -64,10 +65,11 @@ async function effectStep(
 async function readStep(
   deps: RunDeps,
   tool: AnyTool,
-  { address, runKey }: StepInput,
+  step: StepInput,
   input: unknown,
   context: Context,
 ): Promise<EffectOutcome> {
+  const { address, runKey } = step;
   const place = { tenant: address.tenant, runKey, id: effectId(address) };
   try {
     const output = await callRead(deps, tool, place, input, context);
@@ -83,7 +85,7 @@ async function readStep(
     if (isRefusal(error))
       return { kind: 'refused', code: error.code, message: error.message, seq: 0 };
     if (context.cancellationSignal.aborted) throw error;
-    const { attempt } = context.info;
+    const attempt = attemptOf(context.info, step);
     if (attempt >= tool.sendsMax) return { kind: 'failed', message: messageOf(error), seq: 0 };
     throw retryRead(tool, attempt, error, deps.random());
   }

@@ -122,6 +122,7 @@ function toCallState(state: RunState, call: ProposedCall, index: number): CallSt
     contract: pin?.contract ?? (call.child ? 'read' : 'once'),
     parallel: pin?.parallel ?? false,
     timeoutMs: pin?.timeoutMs ?? 0,
+    ...(pin?.isLocal ? { isLocal: true } : {}),
     summary: call.summary,
     status: !isAllowed ? 'done' : call.verdict === 'approve' ? 'awaiting_approval' : 'ready',
     effect: call.effect,

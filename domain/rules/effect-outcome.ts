@@ -47,24 +47,35 @@ export interface Unrecorded {
   readonly outputProblem?: string | undefined;
 }
 
+/** Of a `local` tool: its workflow task is lost after 4 s, and holds back the run's signals meanwhile. */
+export const LOCAL_TIMEOUT_MAX_MS = 2_000;
+
+/** Where an attempt stands that is not the activity's own count: set for `local` tools alone. */
+export interface LocalAttempt {
+  /** Of a local activity: its workflow's time when it was asked for, which is the server's (epoch milliseconds). */
+  readonly askedAtMs?: number;
+  /** Of the activity behind it. @default 0 */
+  readonly attemptsBefore?: number;
+}
+
 /** The input of a `tool.<name>` activity: a call of an agent run (arguments are in the ledger) or a plain step. */
 export type ToolActivityInput =
-  | {
+  | ({
       readonly v: 1;
       readonly kind: 'calls';
       readonly address: Omit<EffectAddress, 'call'>;
       readonly runKey: string;
       readonly calls: readonly string[];
       readonly seq: number;
-    }
-  | {
+    } & LocalAttempt)
+  | ({
       readonly v: 1;
       readonly kind: 'step';
       readonly address: EffectAddress;
       readonly runKey: string;
       readonly input: Json;
       readonly seq: number;
-    }
+    } & LocalAttempt)
   | {
       readonly v: 1;
       readonly kind: 'compensate';

@@ -33,6 +33,8 @@ export interface ToolPin {
   readonly timeoutMs: number;
   /** Effects of this tool may be under way at the same time. */
   readonly parallel: boolean;
+  /** Its first attempt runs inside of the workflow task. @default false */
+  readonly isLocal?: boolean | undefined;
 }
 
 /** An agent's description, pinned in history at start; the full text is stored under `hash`. */
@@ -68,6 +70,8 @@ export interface CallState {
   readonly contract: Contract;
   readonly parallel: boolean;
   readonly timeoutMs: number;
+  /** Its first attempt runs inside of the workflow task. @default false */
+  readonly isLocal?: boolean | undefined;
   /** One line for the UI, such as `pay_invoice INV-7 · EUR 20.00 · keyed`. */
   readonly summary: string;
   readonly status: CallStatus;

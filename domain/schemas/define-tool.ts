@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { type Contract, deriveContract } from '../rules/contract.ts';
 import { type Duration, toMs } from '../rules/durations.ts';
+import { LOCAL_TIMEOUT_MAX_MS } from '../rules/effect-outcome.ts';
 import type { Json } from '../rules/json.ts';
 import { RETENTION_SHARE } from '../rules/next-move.ts';
 import { type Compensate, toCompensation } from './compensation.ts';
@@ -41,8 +42,13 @@ export interface ToolOptions<Input, Output> {
   readonly effect?: 'read' | 'once' | EffectDeclaration<Input, Output>;
   /** Sends of one effect, the first included; for reads: attempts. @default 4 */
   readonly retry?: { readonly maximumAttempts: number };
-  /** For one attempt; the claim's lease follows from it. @default '30s' */
+  /** For one attempt; the claim's lease follows from it. @default '30s', '2s' for a `local` tool */
   readonly timeout?: Duration;
+  /**
+   * A short tool: its first attempt is a local activity, inside of the workflow task, which is faster and writes less
+   * history. What that attempt leaves open goes on as an activity. `timeout` is '2s' at most. @default false
+   */
+  readonly local?: boolean;
   readonly limits?: { readonly callsPerRun?: number };
   /** Effects of one answer may be under way together. @default false */
   readonly parallel?: boolean;
@@ -74,6 +80,8 @@ export interface Tool<Input = never, Output = unknown> {
   readonly timeoutMs: number;
   readonly callsPerRunMax: number | undefined;
   readonly parallel: boolean;
+  /** Its first attempt runs inside of the workflow task. */
+  readonly local: boolean;
   readonly wire: 'fetch' | 'own';
   readonly run: (input: Input, ctx: ToolContext) => Promise<Output>;
   /** How long the receiver may take for its last word after `pending`, in milliseconds. */
@@ -107,7 +115,8 @@ export function defineTool<Input extends Json | object, Output>(
   }
   const declaration: EffectDeclaration<Input, Output> = typeof effect === 'string' ? {} : effect;
   const keyRetentionMs = declaration.key && toMs(declaration.key.retention);
-  const timeoutMs = toTimeoutMs(name, options.timeout ?? '30s');
+  const local = options.local ?? false;
+  const timeoutMs = toTimeoutMs(name, options.timeout ?? (local ? '2s' : '30s'), local);
   const isTransactional = declaration.transactional === true;
   const hasProbe = declaration.probe !== undefined;
   if (isTransactional && (declaration.key || hasProbe)) {
@@ -142,6 +151,7 @@ export function defineTool<Input extends Json | object, Output>(
     timeoutMs,
     callsPerRunMax: options.limits?.callsPerRun,
     parallel: options.parallel ?? false,
+    local,
     wire: options.wire ?? 'fetch',
     run: options.run,
     pendingMs: toMs(declaration.pending?.within ?? '24h'),
@@ -151,8 +161,14 @@ export function defineTool<Input extends Json | object, Output>(
   return { ...tool, compensation: toCompensation(tool, options.compensate) };
 }
 
-function toTimeoutMs(name: string, timeout: Duration): number {
+function toTimeoutMs(name: string, timeout: Duration, local: boolean): number {
   const timeoutMs = toMs(timeout);
+  if (local && timeoutMs > LOCAL_TIMEOUT_MAX_MS) {
+    throw new TypeError(
+      `Tool "${name}": a local tool's timeout is at most ${LOCAL_TIMEOUT_MAX_MS} ms, not "${timeout}": ` +
+        'shorten it, or leave `local` away',
+    );
+  }
   if (timeoutMs > 0) return timeoutMs;
   throw new TypeError(`Tool "${name}": a timeout is longer than nothing, not "${timeout}"`);
 }

@@ -10,6 +10,7 @@ const named = {
   modelOptions: options.modelOptions,
   reconcileOptions: options.reconcileOptions,
   toolOptions: options.toolOptions(30_000),
+  localOptions: options.localOptions(2_000, 'pay'),
 };
 
 const CALL = /\b(?:proxy|schedule)(?:Local)?Activit(?:y|ies)[<(]/g;
@@ -38,7 +39,8 @@ describe('activity options', () => {
       const callers = workflows.flatMap(({ path, text }) =>
         [...text.matchAll(CALL)].map(() => path),
       );
-      expect(callers).toEqual(['workflows/run-activity.ts']);
+      // One call of each kind.
+      expect(callers).toEqual(Array(2).fill('workflows/run-activity.ts'));
     },
   );
 
@@ -47,6 +49,8 @@ describe('activity options', () => {
     const noTimeout: options.ExplicitOptions = { retry: { maximumAttempts: 1 } };
     // @ts-expect-error Temporal's default: no bound
     const noBound: options.ExplicitOptions = { startToCloseTimeout: '1s', retry: {} };
-    expect([noTimeout, noBound]).toHaveLength(2);
+    // @ts-expect-error a local activity's, too
+    const noRetry: options.ExplicitLocalOptions = { startToCloseTimeout: '1s' };
+    expect([noTimeout, noBound, noRetry]).toHaveLength(3);
   });
 });

@@ -31,6 +31,7 @@ describe('a declared tool', () => {
       timeoutMs: 30_000,
       callsPerRunMax: undefined,
       parallel: false,
+      local: false,
       wire: 'fetch',
     });
   });
@@ -111,6 +112,16 @@ describe('a declaration that contradicts itself', () => {
   it.each(['0s', '0.1ms'] as const)('a time-out of %s → refused', (timeout) => {
     expect(() => define({ timeout })).toThrow(
       new TypeError(`Tool "refund": a timeout is longer than nothing, not "${timeout}"`),
+    );
+  });
+
+  it('local → two seconds, and more is refused: it would hold its workflow task', () => {
+    expect(define({ local: true })).toMatchObject({ local: true, timeoutMs: 2_000 });
+    expect(define({ local: true, timeout: '300ms' }).timeoutMs).toBe(300);
+    expect(() => define({ local: true, timeout: '2001ms' })).toThrow(
+      new TypeError(
+        'Tool "refund": a local tool\'s timeout is at most 2000 ms, not "2001ms": shorten it, or leave `local` away',
+      ),
     );
   });
 

@@ -5,9 +5,11 @@ import { describe, expect, it } from '@jest/globals';
 import { type IsGivenUp, withHeartbeat } from '../../activities/heartbeat.ts';
 
 const TIMEOUT_MS = 60;
+/** A third of 4 s, and a little. */
+const LOCAL_BEAT_MS = 1_400;
 
 interface FakeContext {
-  readonly info: { readonly heartbeatTimeoutMs: number | undefined };
+  readonly info: { readonly heartbeatTimeoutMs: number | undefined; readonly isLocal?: boolean };
   cancellationDetails?: ActivityCancellationDetails;
   heartbeat(): void;
 }
@@ -43,6 +45,19 @@ describe('an attempt', () => {
       await new Promise<void>((resolve) => (context.heartbeat = resolve));
       expect(isGivenUp()).toBe(true);
     }));
+
+  it('a local one is frozen for as long as a workflow task may take → given up, though it has no heartbeat', () => {
+    const beats: string[] = [];
+    const info = { heartbeatTimeoutMs: undefined, isLocal: true };
+    const context: FakeContext = { info, heartbeat: () => void beats.push('beat') };
+    return withHeartbeat(context as unknown as Context, async (isGivenUp) => {
+      await new Promise((resolve) => setTimeout(resolve, LOCAL_BEAT_MS));
+      expect(isGivenUp()).toBe(false);
+      freeze(4_000);
+      expect(isGivenUp()).toBe(true);
+      expect(beats).toEqual([]);
+    });
+  });
 
   it.each([[{ notFound: true }], [{ timedOut: true }], [{ reset: true }]])(
     'Temporal says %o → given up',

@@ -21,7 +21,7 @@ const transfer = z.object({ transferId: z.string(), reference: z.string() });
 /** A payment by bank transfer; `pay` knows its intention, `pay_again` does not. */
 export function payTool(
   { bank }: Receivers,
-  { name = 'pay', timeout = '5s' as const, hasIdentity = true } = {},
+  { name = 'pay', timeout = '5s' as `${number}s`, hasIdentity = true, local = false } = {},
 ): AnyTool {
   return defineTool({
     name,
@@ -34,6 +34,7 @@ export function payTool(
       ...(hasIdentity ? { identity: ({ reference }: Payment) => ['payment', reference] } : {}),
     },
     timeout,
+    local,
     retry: { maximumAttempts: 6 },
     run: httpEffect({
       request: ({ reference, payee, cents }) => ({
@@ -46,7 +47,10 @@ export function payTool(
 }
 
 /** A message that cannot be recognised, asked for or taken back. */
-export function notifyTool({ mailbox }: Receivers, { timeout = '2s' as const } = {}): AnyTool {
+export function notifyTool(
+  { mailbox }: Receivers,
+  { timeout = '2s' as const, local = false } = {},
+): AnyTool {
   return defineTool({
     name: 'notify',
     description: 'Sends one message.',
@@ -54,6 +58,7 @@ export function notifyTool({ mailbox }: Receivers, { timeout = '2s' as const } =
     output: z.object({ messageId: z.string() }),
     effect: 'once',
     timeout,
+    local,
     run: httpEffect({
       request: ({ subject, text }) => ({
         url: `${mailbox.url}/messages`,
@@ -64,17 +69,23 @@ export function notifyTool({ mailbox }: Receivers, { timeout = '2s' as const } =
   });
 }
 
+/** Attempts of a read. */
+export const LOOK_UPS = 4;
+
 /** A read: asks the bank for the transfers of a reference. `none` is its definite no. */
-export function lookUpTool({ bank }: Receivers): AnyTool {
+export function lookUpTool({ bank }: Receivers, { local = false } = {}): AnyTool {
   return defineTool({
     name: 'look_up',
     description: 'Lists the transfers of a reference.',
     input: z.object({ reference: z.string() }),
     output: z.object({ count: z.number() }),
     effect: 'read',
+    local,
+    retry: { maximumAttempts: LOOK_UPS },
     run: async ({ reference }, ctx) => {
       if (reference === 'none') throw refused('no_such_reference', 'there is nothing of that name');
       const answer = await ctx.read(`${bank.url}/transfers?reference=${reference}`);
+      if (!answer.ok) throw new Error(`the look-up answers ${answer.status}`);
       const found: unknown = await answer.json();
       return { count: Array.isArray(found) ? found.length : 0 };
     },

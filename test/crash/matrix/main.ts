@@ -55,7 +55,7 @@ async function playReal(options: CrashOptions): Promise<RealResult> {
   const cells = cellsOf(options);
   await startTestServers(join(import.meta.dirname, '..', '..', '..'));
   try {
-    const world = await openMatrixWorld();
+    const world = await openMatrixWorld({ hasLocalTools: options.local });
     // A process that was about to start when it was stopped may write once more.
     process.on('exit', () => rmSync(world.folder, { recursive: true, force: true }));
     const fromMs = Date.now();

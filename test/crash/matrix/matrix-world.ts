@@ -16,6 +16,7 @@ import { createWorld, type World } from '../fixtures/world.ts';
 import { script } from './agents.ts';
 import { BANK_IN_DATABASE } from './bank-in-database.ts';
 import { type Order, ORDERS, STANDING } from './order.ts';
+import { LOCAL_TOOLS } from './tools.ts';
 
 /** A process that is ready, and dies only by an order or by `kill`. */
 export interface Hand extends WorkerProcess {
@@ -28,6 +29,8 @@ export interface Hand extends WorkerProcess {
 
 export interface MatrixWorld extends World {
   readonly proxy: PostgresProxy;
+  /** Short tools are `local` ones. */
+  readonly hasLocalTools: boolean;
   /** Approves as a client that reaches the database and nobody else. */
   readonly lonely: PawlClient;
   /** The process that takes over, and outlives all. */
@@ -39,7 +42,8 @@ export interface MatrixWorld extends World {
 /** Nobody listens there. */
 const NOWHERE = '127.0.0.1:9';
 
-export async function openMatrixWorld(): Promise<MatrixWorld> {
+/** @default hasLocalTools false */
+export async function openMatrixWorld({ hasLocalTools = false } = {}): Promise<MatrixWorld> {
   let proxy: PostgresProxy | undefined;
   const world = await createWorld({
     script,
@@ -54,11 +58,13 @@ export async function openMatrixWorld(): Promise<MatrixWorld> {
   pool.on('error', () => undefined);
   const { databaseUrl } = world;
   const lonely = await PawlClient.connect({ temporalAddress: NOWHERE, databaseUrl });
-  const startHand = (name: string): Promise<Hand> => startHandIn(world, name);
+  const startHand = (name: string): Promise<Hand> =>
+    startHandIn(world, name, { [LOCAL_TOOLS]: hasLocalTools ? 'yes' : 'no' });
   return {
     ...world,
     proxy: proxy as PostgresProxy,
     lonely,
+    hasLocalTools,
     survivor: await startHand('survivor'),
     startHand,
     rows: async <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
@@ -72,12 +78,16 @@ export async function openMatrixWorld(): Promise<MatrixWorld> {
   };
 }
 
-async function startHandIn(world: World, name: string): Promise<Hand> {
+async function startHandIn(
+  world: World,
+  name: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Hand> {
   const folder = join(world.folder, name);
   const standing = join(folder, 'standing');
   mkdirSync(folder);
   appendFileSync(standing, '');
-  const process = await world.startProcess({ [ORDERS]: folder, [STANDING]: standing });
+  const process = await world.startProcess({ ...env, [ORDERS]: folder, [STANDING]: standing });
   return {
     ...process,
     order(order) {

@@ -14,6 +14,8 @@ export interface CrashOptions {
   /** In the simulation; undefined: what is missing to 10,000. */
   readonly crashes: number | undefined;
   readonly width: number;
+  /** The real cells with short tools as `local` ones. */
+  readonly local: boolean;
   readonly json: boolean;
   readonly list: boolean;
   readonly help: boolean;
@@ -30,6 +32,7 @@ SIGKILL, against a real Temporal and PostgreSQL; then the same engine in one pro
   --only <real|sim> one half of it
   --crashes <n>     crashes in the simulation; default: what is missing to 10,000 in all
   --width <n>       squads of up to six cells under way at once; default 4
+  --local           the real cells with short tools as local activities
   --list            every cell of the matrix, those that cannot be reached with the reason; plays nothing
   --json            the result as one JSON object on standard output; progress goes to standard error
 
@@ -37,6 +40,7 @@ Examples
   npm run crash                                       all of it
   npm run crash -- --cells 40 --seed 7                forty real cells, and 10,000 crashes in all
   npm run crash -- --cell "once 8 ok" --only real     one cell, as a failure tells you to repeat it
+  npm run crash -- --local --only real                all real cells, short tools as local activities
   npm run crash -- --only sim --cell "once settle-commit ok storm" --seed 12
   npm run -s crash -- --only sim --crashes 100000 --json
 
@@ -50,6 +54,7 @@ const FLAGS = {
   only: { type: 'string' },
   crashes: { type: 'string' },
   width: { type: 'string', default: '4' },
+  local: { type: 'boolean', default: false },
   list: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
@@ -58,7 +63,7 @@ const FLAGS = {
 /** Parses the words after the command. Throws a `UsageError`. */
 export function parseOptions(argv: readonly string[]): CrashOptions {
   const values = parse(argv);
-  const { only, cell, json, list, help } = values;
+  const { only, cell, local, json, list, help } = values;
   if (only !== undefined && only !== 'real' && only !== 'sim') {
     throw new UsageError(`--only ${only}: say real or sim.`);
   }
@@ -73,7 +78,7 @@ export function parseOptions(argv: readonly string[]): CrashOptions {
     seed: toCount('--seed', values.seed ?? String(1 + (Date.now() % 999_999))),
     crashes: values.crashes === undefined ? undefined : toCount('--crashes', values.crashes),
     width: toCount('--width', values.width),
-    ...{ cell, only, json, list, help },
+    ...{ cell, only, local, json, list, help },
   };
 }
 

@@ -6,7 +6,7 @@ import { eventually } from '../fixtures/world.ts';
 import { type Blow, type Cell, type Course, courseOf, type Mode, nameOf } from './cells.ts';
 import { arrangeInDatabase } from './bank-in-database.ts';
 import type { MatrixWorld } from './matrix-world.ts';
-import { toolName } from './tools.ts';
+import { mayBeLocal, toolName } from './tools.ts';
 
 export interface Played {
   readonly cell: Cell;
@@ -98,7 +98,8 @@ export async function start(world: MatrixWorld, played: Played, taskQueue: strin
   if (cell.contract === 'transactional' && cell.mode === 'timeout-after') {
     world.proxy.order({ place: 'settle', cut: 'answer-lost', names: runKey });
   }
-  await world.startEffect({ tool, input, taskQueue, runKey });
+  const local = world.hasLocalTools && mayBeLocal(played.course.variant);
+  await world.startEffect({ tool, input, taskQueue, runKey, local });
   played.runKey = runKey;
 }
 

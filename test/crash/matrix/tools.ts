@@ -1,6 +1,7 @@
 // The tools of the matrix: one per contract, variant and slot, so that cells of one process are told apart by their tool.
 import { absent, defineTool, found, httpEffect, refused, type ToolContext } from 'pawl';
 import { z } from 'zod';
+import { LOCAL_TIMEOUT_MAX_MS } from '../../../domain/rules/effect-outcome.ts';
 import type { AnyTool } from '../../../domain/schemas/define-tool.ts';
 import type { Contract } from '../../../domain/rules/contract.ts';
 import type { Variant } from './cells.ts';
@@ -8,6 +9,9 @@ import { pass } from './places.ts';
 
 /** How many cells share one process. */
 export const SLOTS = 6;
+
+/** Set for the worker processes when short tools are to be `local` ones. */
+export const LOCAL_TOOLS = 'CRASH_LOCAL_TOOLS';
 
 const bankUrl = process.env['BANK_URL'] ?? '';
 
@@ -35,6 +39,11 @@ const SHAPES: Readonly<Record<Variant, Shape>> = {
 /** The time that a tool of this variant has, in milliseconds. */
 export function timeoutOf(variant: Variant): number {
   return SHAPES[variant].timeoutMs;
+}
+
+/** Whether a tool of this variant is a `local` one where such are played: it must be short. */
+export function mayBeLocal(variant: Variant): boolean {
+  return timeoutOf(variant) <= LOCAL_TIMEOUT_MAX_MS;
 }
 
 export function toolName(contract: Contract, variant: Variant, slot: number): string {
@@ -99,6 +108,7 @@ function toolOf(contract: Contract, variant: Variant, slot: number): AnyTool {
   const common = {
     ...{ name, description: 'Pays.', input: order, output: transfer },
     ...{ timeout: `${timeoutMs}ms` as const, retry: { maximumAttempts: sends } },
+    local: process.env[LOCAL_TOOLS] === 'yes' && mayBeLocal(variant),
   } as const;
   const key = { retention };
   switch (contract) {

@@ -1,0 +1,136 @@
+// Short tools: the first attempt inside of the workflow task, everything that it leaves open as an activity.
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { type Receivers, type TestRun, withTestRun } from 'pawl/testing';
+import { guarantee } from '../guarantee.ts';
+import {
+  CACHES,
+  calls,
+  clerk,
+  DONE,
+  LOOK_UPS,
+  lookUpTool,
+  notifyTool,
+  pay,
+  payTool,
+  shownResults,
+  TASK,
+} from './clerk.ts';
+
+const SHORT = { local: true, timeout: '2s' } as const;
+const tools = (r: Receivers) => [
+  payTool(r, SHORT),
+  lookUpTool(r, { local: true }),
+  notifyTool(r, SHORT),
+];
+const agents = (r: Receivers) => [clerk(r, { tools: tools(r) })];
+
+/** The attempts that a history holds, by what they were; markers are those inside of workflow tasks. */
+async function attemptsOf(t: TestRun, workflowId: string): Promise<readonly string[]> {
+  const { events } = await t.history(workflowId);
+  return (events ?? []).flatMap((event) => {
+    if (event.markerRecordedEventAttributes) return ['local'];
+    const type = event.activityTaskScheduledEventAttributes?.activityType?.name ?? '';
+    return type.startsWith('tool.') ? [type] : [];
+  });
+}
+
+/** Runs the clerk to its end. */
+async function runClerk(t: TestRun): Promise<string> {
+  const run = await t.start('clerk', TASK);
+  await run.result();
+  return run.runKey;
+}
+
+describe.each(CACHES)('a local tool, %s', (_title, maxCachedWorkflows) => {
+  guarantee(
+    ['law-05-write-ahead', 'history-linear'],
+    'a read, a payment and a message → no activity of a tool, each done once',
+    () =>
+      withTestRun(
+        {
+          agents,
+          maxCachedWorkflows,
+          model: [
+            calls(['look_up', { reference: 'r-1' }]),
+            calls(pay('r-1'), ['notify', { subject: 'paid' }]),
+            DONE,
+          ],
+        },
+        async (t) => {
+          const runKey = await runClerk(t);
+          expect(await attemptsOf(t, runKey)).toEqual(['local', 'local', 'local']);
+          expect(t.bank.receipts()).toHaveLength(1);
+          expect(t.bank.requests({ method: 'POST' })).toHaveLength(1);
+          expect(t.mailbox.receipts()).toHaveLength(1);
+        },
+      ),
+  );
+
+  guarantee(
+    'S2-01',
+    'the receiver asks for patience → the next attempt is an activity with the same key and bytes, one receipt',
+    () =>
+      withTestRun({ agents, maxCachedWorkflows, model: [calls(pay('r-2')), DONE] }, async (t) => {
+        t.bank.setMode('r-2', '429', { times: 1, retryAfterSeconds: 1 });
+        const runKey = await runClerk(t);
+        expect(await attemptsOf(t, runKey)).toEqual(['local', 'tool.pay']);
+        const sends = t.bank.requests({ method: 'POST' });
+        expect(sends.map(({ idempotencyKey, body }) => `${idempotencyKey} ${body}`)).toEqual(
+          Array(2).fill(`${sends[0]?.idempotencyKey} ${sends[0]?.body}`),
+        );
+        expect(t.bank.receipts()).toHaveLength(1);
+      }),
+  );
+
+  it('the receiver commits and never answers → sent again as an activity, one receipt', () =>
+    withTestRun({ agents, maxCachedWorkflows, model: [calls(pay('r-3')), DONE] }, async (t) => {
+      t.bank.setMode('r-3', 'commit-then-hang', { times: 1 });
+      const runKey = await runClerk(t);
+      // Without a cache the workflow leaves its worker while the local attempt waits, and that attempt is made again.
+      const attempts = maxCachedWorkflows === 0 ? ['local'] : ['local', 'tool.pay'];
+      expect(await attemptsOf(t, runKey)).toEqual(attempts);
+      expect(t.bank.receipts()).toHaveLength(1);
+      expect(shownResults(t).at(-1)?.text).toContain(t.bank.receipts()[0]?.receiptId);
+    }));
+
+  it('a definite no → no second attempt', () =>
+    withTestRun({ agents, maxCachedWorkflows, model: [calls(pay('r-4')), DONE] }, async (t) => {
+      t.bank.setMode('r-4', 'reject-before-commit');
+      const runKey = await runClerk(t);
+      expect(await attemptsOf(t, runKey)).toEqual(['local']);
+      expect(t.bank.requests({ method: 'POST' })).toHaveLength(1);
+    }));
+
+  it('a read that never works → as many attempts as the tool has, the local one included', () =>
+    withTestRun(
+      { agents, maxCachedWorkflows, model: [calls(['look_up', { reference: 'r-5' }]), DONE] },
+      async (t) => {
+        t.bank.setMode({ reference: 'r-5', method: 'GET' }, '500-before');
+        const runKey = await runClerk(t);
+        expect(await attemptsOf(t, runKey)).toEqual(['local', 'tool.look_up']);
+        expect(t.bank.requests({ method: 'GET' })).toHaveLength(LOOK_UPS);
+      },
+    ));
+
+  it('effect() in a plain workflow → the same; a tool that is not short is refused', () =>
+    withTestRun(
+      {
+        tools,
+        maxCachedWorkflows,
+        workflowsPath: join(import.meta.dirname, 'fixtures/plain-workflows.ts'),
+      },
+      async (t) => {
+        const { taskQueue } = t;
+        const workflowId = `local-${taskQueue}`;
+        const args = [{ runKey: `order-${taskQueue}`, reference: 'r-6' }];
+        const paid = t.temporal.workflow.execute('payLocally', { workflowId, taskQueue, args });
+        expect(await paid).toBe(t.bank.receipts()[0]?.receiptId);
+        expect(await attemptsOf(t, workflowId)).toEqual(['local']);
+        const slow = { workflowId: `slow-${taskQueue}`, taskQueue };
+        expect(await t.temporal.workflow.execute('payTooSlowly', slow)).toBe(
+          'TypeError: effect("pay"): a local tool\'s timeoutMs is at most 2000, not 5000',
+        );
+      },
+    ));
+});
