@@ -16,8 +16,9 @@ const NOTE = 'n'.repeat(2_048);
 export function payingAgent(
   bankUrl: string,
   turns: number,
+  { local = false } = {},
 ): Agent<{ turns: number; run?: string | undefined }, string> {
-  const transfer = transferTool(bankUrl, NOTE);
+  const transfer = transferTool(bankUrl, NOTE, { local });
   const permitted = new URL('./paying-agent.cedar', import.meta.url).pathname;
   return defineAgent({
     name: 'payer',

@@ -27,7 +27,7 @@ export interface Sample {
   readonly turnTimesMs: readonly number[];
   /** Null where there is no `/proc`. */
   readonly cpuMs: CpuMs | null;
-  /** Undefined without Temporal, and where many ran at once. */
+  /** Undefined without Temporal. */
   readonly rpcs: Rpcs | undefined;
 }
 
@@ -98,7 +98,7 @@ export async function takeSample(
   plan: { readonly runs: number; readonly turns: number },
 ): Promise<Sample> {
   const { site } = bench;
-  const metricsUrl = plan.runs === 1 ? site.temporalOf(contender)?.metricsUrl : undefined;
+  const metricsUrl = site.temporalOf(contender)?.metricsUrl;
   const rpcsBefore = metricsUrl === undefined ? {} : await readRpcs(metricsUrl);
   const cpuBefore = readCpu(bench, contender);
   const startedAtMs = performance.now();

@@ -7,6 +7,7 @@ export const Contender = {
   Bare: 'bare',
   Shipped: 'shipped',
   Pawl: 'pawl',
+  Local: 'local',
 } as const;
 export type Contender = (typeof Contender)[keyof typeof Contender];
 export const CONTENDERS: readonly Contender[] = Object.values(Contender);
@@ -17,6 +18,7 @@ export const CONTENDER_NAMES: PerContender<string> = {
   bare: "bare Temporal SDK, Pawl's settings",
   shipped: 'bare Temporal SDK, as shipped',
   pawl: 'Pawl',
+  local: 'Pawl, a short tool (`local`)',
 };
 
 /** One value for each contender. */
@@ -29,6 +31,7 @@ export function perContender<T>(make: (contender: Contender) => T): PerContender
     bare: make('bare'),
     shipped: make('shipped'),
     pawl: make('pawl'),
+    local: make('local'),
   };
 }
 
@@ -51,10 +54,14 @@ export const MODEL_ACTIVITIES: PerContender<string | undefined> = {
   bare: 'askModel',
   shipped: 'askModelWith',
   pawl: 'pawl.model',
+  local: 'pawl.model',
 };
 
 /** Whose steps commit to PostgreSQL. */
-export const IN_POSTGRES: readonly Contender[] = ['commit', 'bare', 'pawl'];
+export const IN_POSTGRES: readonly Contender[] = ['commit', 'bare', 'pawl', 'local'];
+
+/** Those whose runs are Pawl's. */
+export const OF_PAWL: readonly Contender[] = ['pawl', 'local'];
 
 /** The environment of a contender's process, beside DATABASE_URL and TEMPORAL_ADDRESS. */
 export const Variable = {
@@ -63,6 +70,8 @@ export const Variable = {
   /** The port on which a floor takes its runs. */
   Port: 'BENCH_PORT',
   Bundle: 'BENCH_BUNDLE',
+  /** Whether the transfer is a `local` tool: `yes` or `no`. */
+  LocalTool: 'BENCH_LOCAL_TOOL',
   TaskQueue: 'PAWL_TASK_QUEUE',
   /** Where a process that is to count its SQL statements writes them when it ends. */
   Statements: 'BENCH_STATEMENTS_FILE',

@@ -4,7 +4,7 @@ import { PawlClient } from '../../client/pawl-client.ts';
 import type { CleanUps } from '../../testing/clean-ups.ts';
 import type { History } from '../../testing/save-history.ts';
 import { connectClient } from '../connect.ts';
-import type { Contender, Job } from './contenders.ts';
+import { type Contender, type Job, OF_PAWL } from './contenders.ts';
 import type { Site, Started } from './site.ts';
 
 export interface Door {
@@ -26,7 +26,7 @@ export async function openDoor(
   const history = (workflowId: string): Promise<History> =>
     client.workflow.getHandle(workflowId).fetchHistory();
   const { taskQueue } = started;
-  if (contender !== 'pawl') {
+  if (!OF_PAWL.includes(contender)) {
     const type = contender === 'shipped' ? 'shippedRun' : 'bareRun';
     return { history, run: (job) => runWorkflow(client, type, taskQueue, job) };
   }

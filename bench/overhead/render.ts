@@ -118,6 +118,7 @@ function renderRpcs({ contenders }: OverheadReport): string {
 
 const CURVE_NAMES: Readonly<Partial<Record<Contender, string>>> = {
   pawl: 'Pawl',
+  local: 'Pawl, short tool',
   bare: 'bare SDK, transcript in a table',
   shipped: 'bare SDK, transcript in history',
 };

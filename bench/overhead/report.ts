@@ -2,7 +2,13 @@
 import type { TurnSize } from '../history-growth.ts';
 import { percentile, type Spread, spreadOf } from '../safety/spread.ts';
 import type { CpuMs, Sample } from './bench.ts';
-import { type Contender, CONTENDERS, type PerContender, perContender } from './contenders.ts';
+import {
+  type Contender,
+  CONTENDERS,
+  OF_PAWL,
+  type PerContender,
+  perContender,
+} from './contenders.ts';
 import type { CountedRun } from './count-run.ts';
 import type { Measured, Memory } from './measure-overhead.ts';
 import type { Receipts } from './wire-logs.ts';
@@ -187,6 +193,12 @@ function toDatabaseWork({ job, commits, statements }: CountedRun): DatabaseWork 
   };
 }
 
+type RatioRow = readonly [name: string, aim: string, rounds: Spread | undefined];
+const RATIO_NAMES: Readonly<Partial<Record<Contender, string>>> = {
+  pawl: 'Pawl',
+  local: 'Pawl, short tool',
+};
+
 function toRatios({ alone, crowd, settings }: Measured): readonly Ratio[] {
   const between = (
     samples: PerContender<readonly Sample[]>,
@@ -200,18 +212,25 @@ function toRatios({ alone, crowd, settings }: Measured): readonly Ratio[] {
     return ratios.length === 0 ? undefined : spreadOf(ratios);
   };
   const many = `${settings['runs at once']} runs at once`;
-  const pawl = ['pawl', 'bare'] as const;
-  const rows: readonly (readonly [name: string, aim: string, rounds: Spread | undefined])[] = [
-    ['Pawl / bare: ms a turn, one run', 'at most 1.15', between(alone, pawl, medianOf)],
-    ['Pawl / bare: CPU a turn, one run', 'at most 1.15', between(alone, pawl, engineCpuOf)],
-    [`Pawl / bare: CPU a turn, ${many}`, 'at most 1.15', between(crowd, pawl, engineCpuOf)],
-    [`Pawl / bare: turns per second, ${many}`, 'at least 0.87', between(crowd, pawl, throughputOf)],
-    [
-      'as shipped / Pawl: ms a turn, one run',
-      'at least 4',
-      between(alone, ['shipped', 'pawl'], medianOf),
-    ],
-  ];
+  const rows = OF_PAWL.flatMap((pawl): readonly RatioRow[] => {
+    const name = RATIO_NAMES[pawl];
+    const pair = [pawl, 'bare'] as const;
+    return [
+      [`${name} / bare: ms a turn, one run`, 'at most 1.15', between(alone, pair, medianOf)],
+      [`${name} / bare: CPU a turn, one run`, 'at most 1.15', between(alone, pair, engineCpuOf)],
+      [`${name} / bare: CPU a turn, ${many}`, 'at most 1.15', between(crowd, pair, engineCpuOf)],
+      [
+        `${name} / bare: turns per second, ${many}`,
+        'at least 0.87',
+        between(crowd, pair, throughputOf),
+      ],
+      [
+        `as shipped / ${name}: ms a turn, one run`,
+        'at least 4',
+        between(alone, ['shipped', pawl], medianOf),
+      ],
+    ];
+  });
   return rows.flatMap(([name, aim, rounds]) => (rounds ? [{ name, aim, rounds }] : []));
 }
 

@@ -17,7 +17,7 @@ import { guardServer } from '../../devstack/servers/watchdog.ts';
 import type { WorkerProcess } from '../../devstack/worker-process.ts';
 import type { CleanUps } from '../../testing/clean-ups.ts';
 import { bundleWorkflows } from '../../workers/workflow-bundle.ts';
-import { Contender, IN_POSTGRES, Variable } from './contenders.ts';
+import { type Contender, IN_POSTGRES, OF_PAWL, Variable } from './contenders.ts';
 import { type BenchServers, type BenchTemporal, makeFolder, openBenchServers } from './servers.ts';
 import { CREATE_TRANSCRIPT } from './transcript-table.ts';
 
@@ -49,6 +49,7 @@ const WORKER_FILES: Readonly<Record<Contender, string>> = {
   bare: here('./worker-bare.ts'),
   shipped: here('./worker-shipped.ts'),
   pawl: here('./worker-pawl.ts'),
+  local: here('./worker-pawl.ts'),
 };
 
 export async function openSite(cleanUps: CleanUps): Promise<Site> {
@@ -91,6 +92,7 @@ export async function openSite(cleanUps: CleanUps): Promise<Site> {
           [Variable.Port]: String(port),
           [Variable.TaskQueue]: taskQueue,
           [Variable.Bundle]: bundles[contender],
+          [Variable.LocalTool]: contender === 'local' ? 'yes' : 'no',
           TEMPORAL_ADDRESS: temporalOf(contender)?.address ?? '',
           DATABASE_URL: databaseUrlOf(contender) ?? '',
           ANTHROPIC_API_KEY: 'bench',
@@ -113,6 +115,7 @@ function temporalFor(
   switch (contender) {
     case 'bare':
     case 'pawl':
+    case 'local':
       return tuned;
     case 'shipped':
       return shipped;
@@ -130,7 +133,10 @@ async function writeBundles(folder: string): Promise<Readonly<Record<Contender, 
   const [bareFile, pawlFile] = [join(folder, 'bare.bundle.js'), join(folder, 'pawl.bundle.js')];
   await writeFile(bareFile, bare.code);
   await writeFile(pawlFile, pawl.code);
-  return { loop: '', commit: '', bare: bareFile, shipped: bareFile, pawl: pawlFile };
+  return {
+    ...{ loop: '', commit: '', bare: bareFile, shipped: bareFile },
+    ...{ pawl: pawlFile, local: pawlFile },
+  };
 }
 
 async function prepareDatabase(serverUrl: string, contender: Contender): Promise<void> {
@@ -139,9 +145,9 @@ async function prepareDatabase(serverUrl: string, contender: Contender): Promise
   const url = withDatabase(serverUrl, name);
   await withConnection(url, async (client) => {
     await client.query('create schema if not exists bench');
-    if (contender !== Contender.Pawl) await client.query(CREATE_TRANSCRIPT);
+    if (!OF_PAWL.includes(contender)) await client.query(CREATE_TRANSCRIPT);
   });
-  if (contender === Contender.Pawl) await migrate(url);
+  if (OF_PAWL.includes(contender)) await migrate(url);
 }
 
 async function startProvider(

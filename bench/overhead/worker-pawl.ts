@@ -6,9 +6,10 @@ import { countStatements } from './count-statements.ts';
 
 const TURNS_MAX = 100_000;
 
+const local = readVariable(Variable.LocalTool) === 'yes';
 countStatements();
 const worker = await createWorker({
-  agents: [payingAgent(readVariable(Variable.Bank), TURNS_MAX)],
+  agents: [payingAgent(readVariable(Variable.Bank), TURNS_MAX, { local })],
   workflowBundle: { codePath: readVariable(Variable.Bundle) },
   // No sweep in the middle of a measurement.
   reconcileEveryMs: 3_600_000,

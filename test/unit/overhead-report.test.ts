@@ -23,7 +23,7 @@ function sample(turnMs: number, change: Partial<Sample> = {}): Sample {
 
 function measured(change: Partial<Measured> = {}): Measured {
   const turns = [1, 2, 3].map((turn) => ({ turn, events: 12, bytes: turn * 100 }));
-  const speed = { loop: 1, commit: 2, bare: 10, shipped: 62.5, pawl: 12.5 };
+  const speed = { loop: 1, commit: 2, bare: 10, shipped: 62.5, pawl: 12.5, local: 9 };
   return {
     settings: { 'runs at once': 7 },
     alone: perContender((name) => [sample(speed[name]), sample(2 * speed[name])]),
