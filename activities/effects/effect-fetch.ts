@@ -133,7 +133,8 @@ export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
       return isSent(state);
     },
     fetch: async (input, init) => {
-      const request = new Request(input, init);
+      // Without the signal: what follows it is dear to make, and is held weakly.
+      const request = new Request(input, { ...init, signal: null });
       const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
       return READS.has(request.method) ? read(options, request, signal) : write(request, signal);
     },

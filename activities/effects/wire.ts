@@ -40,15 +40,32 @@ export function createWire({ privateNetworks = 'refuse' }: WireOptions = {}): ty
     },
   });
   const wire = async (input: string | URL | Request, init?: RequestInit): Promise<unknown> => {
-    // undici's Request and FormData are not the global ones: the global Request reads whatever `fetch` takes.
-    const request = new Request(input, init);
-    const { url, method, headers } = request;
-    const body = request.body === null ? null : await request.arrayBuffer();
+    const { url, ...request } = await readRequest(input, init);
     const signal = joinSignals(init?.signal, input instanceof Request ? input.signal : undefined);
-    const sent = { method, headers: [...headers], body, signal };
-    return undiciFetch(url, { ...sent, redirect: 'error', dispatcher: agent } as UndiciInit);
+    const sent = { ...request, signal, redirect: 'error', dispatcher: agent };
+    return undiciFetch(url, sent as UndiciInit);
   };
   return wire as typeof fetch;
+}
+
+/** A request as any copy of undici reads it: its Request, Headers and FormData are not the global ones. */
+async function readRequest(
+  input: string | URL | Request,
+  init?: RequestInit,
+): Promise<{ url: string; method?: string; headers?: RequestInit['headers']; body: unknown }> {
+  // As an effect sends its stored bytes: nothing of it needs a Request of its own.
+  if (typeof input === 'string' && init?.method && isPlain(init)) {
+    return { url: input, method: init.method, headers: init.headers, body: init.body ?? null };
+  }
+  const request = new Request(input, { ...init, signal: null });
+  const { url, method, headers } = request;
+  const body = request.body === null ? null : await request.arrayBuffer();
+  return { url, method, headers: [...headers] as [string, string][], body };
+}
+
+function isPlain({ headers, body }: RequestInit): boolean {
+  const isBytes = body === null || body === undefined || body instanceof Uint8Array;
+  return isBytes && Array.isArray(headers);
 }
 
 type UndiciInit = Parameters<typeof undiciFetch>[1];
