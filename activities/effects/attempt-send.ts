@@ -4,7 +4,7 @@ import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { Fact } from '../../domain/rules/effect.ts';
 import { hasOpenSend } from '../../domain/rules/next-move.ts';
 import type { Claim, EffectLedger, EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, withDeadline } from '../clock.ts';
 import type { IsGivenUp } from '../heartbeat.ts';
 import type { CrashHook } from './crash-points.ts';
 import { createEffectFetch, type WriteState } from './effect-fetch.ts';
@@ -48,9 +48,17 @@ export type SendAnswer =
   | { readonly kind: 'unsent'; readonly error: unknown };
 
 /** Runs the tool once, inside its lease. */
-export async function attemptSend(deps: SendDeps, job: SendJob): Promise<SendAnswer> {
+export function attemptSend(deps: SendDeps, job: SendJob): Promise<SendAnswer> {
+  const timeoutMs = Math.min(job.tool.timeoutMs, job.claim.leaseMs);
+  return withDeadline(deps.clock, timeoutMs, (signal) => attemptUntil(signal, deps, job));
+}
+
+async function attemptUntil(
+  signal: AbortSignal,
+  deps: SendDeps,
+  job: SendJob,
+): Promise<SendAnswer> {
   const { tool, record, claim } = job;
-  const signal = deps.clock.timeout(Math.min(tool.timeoutMs, claim.leaseMs));
   const gate = createEffectFetch({
     ...deps,
     ...job,

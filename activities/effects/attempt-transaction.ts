@@ -1,6 +1,7 @@
 // One attempt at an effect that is rows in the ledger's own database: permit, rows and outcome are one commit.
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import type { ToolContext } from '../../domain/schemas/tool-context.ts';
+import { withDeadline } from '../clock.ts';
 import type { AppendAnswer, EffectRecord, TransactionEnd } from '../ledger/effect-ledger.ts';
 import { ToolThrew } from '../ledger/tool-transaction.ts';
 import type { SendAnswer, SendDeps, SendJob } from './attempt-send.ts';
@@ -45,8 +46,7 @@ async function runInside(
   transaction: ToolContext['transaction'],
 ): Promise<TransactionEnd> {
   await deps.crash('before-send', tool.name);
-  const signal = deps.clock.timeout(Math.min(tool.timeoutMs, claim.leaseMs));
-  const context: ToolContext = {
+  const context: Omit<ToolContext, 'signal'> = {
     fetch: refuseFetch,
     read: deps.wire,
     transaction,
@@ -54,9 +54,11 @@ async function runInside(
     effect: record.shortId,
     runKey: record.runKey,
     tenant: record.tenant,
-    signal,
   };
-  const ran = await settleWithin((async () => tool.run(input, context))(), signal);
+  const timeoutMs = Math.min(tool.timeoutMs, claim.leaseMs);
+  const ran = await withDeadline(deps.clock, timeoutMs, (signal) =>
+    settleWithin((async () => tool.run(input, { ...context, signal }))(), signal),
+  );
   await deps.crash('before-settle', tool.name);
   const { fence } = record;
   if (ran.ok) {

@@ -1,6 +1,7 @@
 // What the workflow is told of an effect: read from the ledger, or carried past it while it is down.
 import { nextDelayMs } from '../../domain/rules/backoff.ts';
 import type { EffectOutcome, Unrecorded } from '../../domain/rules/effect-outcome.ts';
+import { withDeadline } from '../clock.ts';
 import { LedgerUnavailable } from '../ledger/database.ts';
 import type { AppendAnswer, EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
 import type { EffectJob, EngineDeps } from './effect-job.ts';
@@ -49,14 +50,19 @@ function toUnrecorded(effect: string, entries: readonly FactEntry[]): Unrecorded
 }
 
 /** A silent connection must not hold an outcome until the attempt's time is up; what it commits later is the same fact. */
-async function within<T>({ clock }: EngineDeps, untilMs: number, pending: Promise<T>): Promise<T> {
-  const late = clock.timeout(Math.max(0, Math.ceil(untilMs - clock.nowMs())));
-  return new Promise((resolve, reject) => {
-    const giveUp = (): void => reject(new LedgerUnavailable(late.reason));
-    if (late.aborted) giveUp();
-    else late.addEventListener('abort', giveUp, { once: true });
-    pending.then(resolve, reject);
-  });
+function within<T>({ clock }: EngineDeps, untilMs: number, pending: Promise<T>): Promise<T> {
+  const leftMs = Math.max(0, Math.ceil(untilMs - clock.nowMs()));
+  return withDeadline(
+    clock,
+    leftMs,
+    (late) =>
+      new Promise((resolve, reject) => {
+        const giveUp = (): void => reject(new LedgerUnavailable(late.reason));
+        if (late.aborted) giveUp();
+        else late.addEventListener('abort', giveUp, { once: true });
+        pending.then(resolve, reject);
+      }),
+  );
 }
 
 /** Only an outcome can travel, or the word that it will come. */

@@ -2,7 +2,7 @@
 import { SETTLE_WINDOW_MS } from '../../domain/rules/next-move.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, withDeadline } from '../clock.ts';
 import type { CrashHook } from './crash-points.ts';
 import { toJson } from './fingerprint.ts';
 import { messageOf, outputProblem, parseArguments } from './tool-run.ts';
@@ -56,12 +56,14 @@ async function ask(
 > {
   try {
     const input = parseArguments(tool, record);
-    const seen = await probe(input.kind === 'valid' ? input.value : record.arguments, {
-      read: wire,
-      idempotencyKey: record.wireKey,
-      effect: record.shortId,
-      signal: clock.timeout(tool.timeoutMs),
-    });
+    const seen = await withDeadline(clock, tool.timeoutMs, (signal) =>
+      probe(input.kind === 'valid' ? input.value : record.arguments, {
+        read: wire,
+        idempotencyKey: record.wireKey,
+        effect: record.shortId,
+        signal,
+      }),
+    );
     if (seen.kind === 'absent') return { fact: { kind: 'probed_absent' } };
     if (seen.kind === 'unclear') return { fact: { kind: 'probed_unclear', reason: seen.reason } };
     const output = toJson(seen.output);

@@ -5,6 +5,7 @@ import { nextDelayMs } from '../../domain/rules/backoff.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
 import type { Json } from '../../domain/rules/json.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
+import { systemClock, withDeadline } from '../clock.ts';
 import { shortId, toJson } from '../effects/fingerprint.ts';
 import { messageOf, noTransaction } from '../effects/tool-run.ts';
 import { joinSignals } from '../join-signals.ts';
@@ -26,17 +27,18 @@ export async function callRead(
   context: Context,
 ): Promise<Json> {
   const effect = shortId('ef', id);
-  const signal = joinSignals(context.cancellationSignal, AbortSignal.timeout(tool.timeoutMs));
-  const output: unknown = await tool.run(input, {
-    fetch: wire,
-    read: wire,
-    transaction: noTransaction,
-    idempotencyKey: effect,
-    effect,
-    runKey,
-    tenant,
-    signal,
-  });
+  const output: unknown = await withDeadline(systemClock, tool.timeoutMs, (late) =>
+    tool.run(input, {
+      fetch: wire,
+      read: wire,
+      transaction: noTransaction,
+      idempotencyKey: effect,
+      effect,
+      runKey,
+      tenant,
+      signal: joinSignals(context.cancellationSignal, late),
+    }),
+  );
   return toJson(output);
 }
 

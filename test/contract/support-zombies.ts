@@ -155,10 +155,10 @@ export function createStoppedClock(): Clock & { pass(delayMs: number): Promise<v
     nowMs: () => nowMs,
     sleep: pass,
     pass,
-    timeout(delayMs) {
+    deadline(delayMs) {
       const controller = new AbortController();
       timers.push({ atMs: nowMs + delayMs, controller });
-      return controller.signal;
+      return { signal: controller.signal, cancel: () => undefined };
     },
   };
 }

@@ -98,11 +98,11 @@ export function createProcess({ name, time, random, onMessage }: ProcessOptions)
       nowMs: () => time.nowMs(),
       sleep: (delayMs) =>
         new Promise((resolve) => time.after(delayMs, () => process.deliver(resolve))),
-      timeout(delayMs) {
+      deadline(delayMs) {
         const controller = new AbortController();
         const reason = new DOMException('The operation was aborted due to timeout', 'TimeoutError');
         time.after(delayMs, () => process.deliver(() => controller.abort(reason)));
-        return controller.signal;
+        return { signal: controller.signal, cancel: () => undefined };
       },
     },
   };
