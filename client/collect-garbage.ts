@@ -11,6 +11,8 @@ export interface GarbageOptions {
   /** @default the client's requester */
   readonly by?: string | undefined;
   readonly onProgress?: ((collected: number) => void) | undefined;
+  /** Stops behind the run at hand; what is reported then is what was done. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface GarbageReport {
@@ -21,7 +23,7 @@ export interface GarbageReport {
   readonly endedBefore: Date;
   /** How long Temporal can still reset an ended run, in milliseconds. */
   readonly temporalRetentionMs: number;
-  /** Runs that are old enough and are kept: an effect is open, or a relative of theirs goes on. */
+  /** Runs that are old enough and still there: an effect is open, a relative goes on, or `signal` came first. */
   readonly kept: number;
 }
 
@@ -36,6 +38,7 @@ export async function collectGarbage(
     dryRun = false,
     by = context.requester,
     onProgress,
+    signal,
   }: GarbageOptions = {},
 ): Promise<GarbageReport> {
   if (!(olderThanMs >= 0)) throw new ArgumentInvalidError('The age may not be negative.');
@@ -45,10 +48,13 @@ export async function collectGarbage(
   let after = '';
   for (;;) {
     const page = await findGarbage(context, endedBefore, after);
-    for (const runKey of page) runs += dryRun || (await collect(context, runKey, by)) ? 1 : 0;
-    if (page.length > 0) onProgress?.(runs);
+    for (const runKey of page) {
+      if (signal?.aborted) break;
+      runs += dryRun || (await collect(context, runKey, by)) ? 1 : 0;
+      onProgress?.(runs);
+    }
     after = page.at(-1) ?? after;
-    if (page.length < PAGE) break;
+    if (page.length < PAGE || signal?.aborted) break;
   }
   const kept = (await countOld(context, endedBefore)) - (dryRun ? runs : 0);
   return { runs, isDryRun: dryRun, endedBefore, temporalRetentionMs, kept };

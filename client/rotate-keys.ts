@@ -4,6 +4,8 @@ import { EncryptionRefusedError } from './errors.ts';
 
 export interface RotateOptions {
   readonly onProgress?: ((rewrapped: number) => void) | undefined;
+  /** Stops behind the key at hand; what is reported then is what was done. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RotationReport {
@@ -27,7 +29,7 @@ const BATCH = 200;
 /** See PawlClient.rotateKeys. A statement per key: cut off anywhere, the next call goes on. */
 export async function rotateKeys(
   context: ClientContext,
-  { onProgress }: RotateOptions = {},
+  { onProgress, signal }: RotateOptions = {},
 ): Promise<RotationReport> {
   const { database, keys } = context;
   if (!keys) {
@@ -42,10 +44,13 @@ export async function rotateKeys(
        where kek_id <> $1 and wrapped is not null and key_id > $2 order by key_id limit ${BATCH}`,
       [keys.currentKeyId, after],
     );
-    for (const row of page) rewrapped += await rewrap(context, keys, row);
-    if (page.length > 0) onProgress?.(rewrapped);
+    for (const row of page) {
+      if (signal?.aborted) break;
+      rewrapped += await rewrap(context, keys, row);
+      onProgress?.(rewrapped);
+    }
     after = page.at(-1)?.keyId ?? after;
-    if (page.length < BATCH) break;
+    if (page.length < BATCH || signal?.aborted) break;
   }
   const [left] = await database.query<{ count: number }>(
     'select count(*) as count from pawl.run_keys where kek_id <> $1 and wrapped is not null',

@@ -86,15 +86,37 @@ function addGarbage(program: Command, toAction: ToAction): void {
   ]);
 }
 
-async function collect(call: Call<GarbageCommandOptions>): Promise<void> {
+async function collect(call: Call<GarbageCommandOptions>): Promise<ExitCode> {
   const { olderThan: olderThanMs, dryRun, as: by } = call.options;
   const client = await call.connect();
   let collected = 0;
   const onProgress = (runs: number): void => void (collected = runs);
-  const collecting = client.collectGarbage({ olderThanMs, dryRun, by, onProgress });
   const label = (): string => `collecting: ${formatCount(collected)} runs`;
-  const report = await call.progress(label, collecting);
+  const { isCut, value: report } = await untilInterrupted(call, (signal) =>
+    call.progress(label, client.collectGarbage({ olderThanMs, dryRun, by, onProgress, signal })),
+  );
   call.print(report, () => formatGarbage(report));
+  return isCut ? ExitCode.Interrupted : ExitCode.Ok;
+}
+
+/** Ctrl-C ends the work behind the step at hand, and says so; a second one ends the process. */
+async function untilInterrupted<T>(
+  { io }: Call,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<{ readonly isCut: boolean; readonly value: T }> {
+  const interrupt = new AbortController();
+  const forget = io.onInterrupt(() => {
+    forget();
+    interrupt.abort();
+  });
+  try {
+    const value = await work(interrupt.signal);
+    const isCut = interrupt.signal.aborted;
+    if (isCut) io.err('Stopped. What is done is done: repeat the command to go on.\n');
+    return { isCut, value };
+  } finally {
+    forget();
+  }
 }
 
 function addAudit(program: Command, toAction: ToAction): void {
@@ -151,9 +173,12 @@ async function rotateKeys(call: Call): Promise<ExitCode> {
   const client = await call.connect();
   let done = 0;
   const onProgress = (rewrapped: number): void => void (done = rewrapped);
-  const rotating = client.rotateKeys({ onProgress });
-  const report = await call.progress(() => `wrapping: ${formatCount(done)} keys`, rotating);
+  const label = (): string => `wrapping: ${formatCount(done)} keys`;
+  const { isCut, value: report } = await untilInterrupted(call, (signal) =>
+    call.progress(label, client.rotateKeys({ onProgress, signal })),
+  );
   call.print(report, () => formatRotation(report));
+  if (isCut) return ExitCode.Interrupted;
   return report.remaining === 0 ? ExitCode.Ok : ExitCode.Failed;
 }
 
