@@ -89,7 +89,7 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
   installRuntime(config, keys !== undefined);
   const registry = await createAgentRegistry(options.agents ?? [], options.tools);
   if (options.migrates ?? config.migrates) await migrate(config.databaseUrl);
-  const database = openDatabase({ url: config.databaseUrl, keys });
+  const database = openDatabase({ url: config.databaseUrl, keys, warn });
   const connection = await NativeConnection.connect({ address: config.temporalAddress });
   const history = keys && createHistoryConverter({ keys, tenant: DEFAULT_TENANT });
   const client = new Client({
@@ -173,13 +173,14 @@ async function createRunDeps(
   const crash = options.crash ?? crashHookFrom(config.crashAt);
   const random = options.random ?? Math.random;
   const ledger = await createPostgresEffectLedger(database, { crash });
+  const isEncrypted = toKeys(options.encryptionKeys ?? config.encryptionKeys) !== undefined;
   return {
     database,
     ledger,
     engine: createEffectEngine({ ledger, wire, crash, random }),
     registry,
     providers: createModelProviders({
-      anthropic: config.anthropic,
+      anthropic: config.anthropic && { ...config.anthropic, hidesContent: isEncrypted },
       openai: config.openai,
       others: options.providers,
     }),
@@ -189,8 +190,12 @@ async function createRunDeps(
     clock: systemClock,
     random,
     keySecret: await readKeySecret(database),
-    isEncrypted: toKeys(options.encryptionKeys ?? config.encryptionKeys) !== undefined,
+    isEncrypted,
   };
+}
+
+function warn(message: string): void {
+  Runtime.instance().logger.warn(message);
 }
 
 let isInstalled = false;

@@ -10,6 +10,7 @@ const NAME = 'anthropic';
 const TIMEOUT_MS = 600_000;
 
 type Sdk = typeof import('@anthropic-ai/sdk');
+type Client = InstanceType<Sdk['Anthropic']>;
 
 /** The provider behind `anthropic/…`; throws a `TypeError` for a base URL that is none. */
 export function createAnthropicProvider(
@@ -17,8 +18,8 @@ export function createAnthropicProvider(
   importSdk: () => Promise<Sdk> = () => import('@anthropic-ai/sdk'),
 ): ModelProvider {
   const baseURL = new URL(account.baseURL ?? 'https://api.anthropic.com').href;
-  const open = ({ Anthropic }: Sdk, own?: typeof fetch): InstanceType<Sdk['Anthropic']> =>
-    new Anthropic({
+  const open = ({ Anthropic }: Sdk, own?: typeof fetch): Client => {
+    const client = new Anthropic({
       apiKey: account.apiKey,
       baseURL,
       maxRetries: 0,
@@ -26,8 +27,10 @@ export function createAnthropicProvider(
       logLevel: 'off',
       ...(own ? { fetch: own } : {}),
     });
+    return account.hidesContent ? withoutContent(client) : client;
+  };
   let loading: Promise<Sdk> | undefined;
-  let usual: InstanceType<Sdk['Anthropic']> | undefined;
+  let usual: Client | undefined;
   return {
     name: NAME,
     async call(request, context) {
@@ -51,6 +54,13 @@ export function createAnthropicProvider(
       });
     },
   };
+}
+
+/** Its spans without prompts and answers, which one variable of the environment would put into them. */
+function withoutContent(client: Client): Client {
+  const { openTelemetry } = client;
+  const traces = { ...openTelemetry.traces, contentMode: 'metadata_only' } as const;
+  return client.withOptions({ openTelemetry: { ...openTelemetry, traces } });
 }
 
 async function loadSdk(importSdk: () => Promise<Sdk>): Promise<Sdk> {

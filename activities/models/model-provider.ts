@@ -38,4 +38,6 @@ export interface ProviderAccount {
   readonly baseURL?: string | undefined;
   /** How long the first byte of an answer may take, in milliseconds. @default 600000 */
   readonly timeoutMs?: number | undefined;
+  /** Whether an SDK that emits spans leaves prompts and answers out of them, whatever the environment says. @default false */
+  readonly hidesContent?: boolean | undefined;
 }

@@ -1,6 +1,6 @@
 // Canaries in every mouth of a run: with keys none of their bytes is on any disk; erased, none can be read again.
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
@@ -66,6 +66,9 @@ async function openSide(taskQueue: string, canaries: typeof secret, encryptionKe
       ANTHROPIC_BASE_URL: provider.url,
       CANARY_WORDS: JSON.stringify(words),
       CANARY_RECEIVER: receiver.url,
+      CANARY_TELEMETRY: join(folder, taskQueue),
+      // The most that the model's SDK would put into spans.
+      ANTHROPIC_OPEN_TELEMETRY_TRACES_CONTENT_MODE: 'content',
       NODE_OPTIONS: '',
     },
   });
@@ -104,6 +107,21 @@ async function foldersOnDisk(): Promise<readonly string[]> {
   expect(existsSync(join(database, 'pg_wal'))).toBe(true);
   expect(existsSync(join(folder, 'temporal', 'temporal.db'))).toBe(true);
   return [folder, database];
+}
+
+/** There is something to search: a span per model call, counts of what the worker did, the words of the SDK's Core. */
+function expectTelemetry(side: string): void {
+  const read = (end: string): string => readFileSync(join(folder, `${side}.${end}`), 'utf8');
+  const spans = read('spans')
+    .split('\n')
+    .filter((line) => line.startsWith('["span","anthropic.'));
+  expect(spans.length).toBeGreaterThan(5);
+  expect(
+    read('metrics')
+      .split('\n')
+      .some((line) => line.includes('activity_type="tool.refuse"')),
+  ).toBe(true);
+  expect(read('log').includes('"sdkComponent":"core"')).toBe(true);
 }
 
 const sql = (text: string, values: unknown[] = []) =>
@@ -162,7 +180,14 @@ describe('encryption', () => {
       const folders = await foldersOnDisk();
       const search = (canaries: typeof secret) =>
         folders.flatMap((each) => searchFiles(each, canaries));
-      const seen = search(control).map(({ slot }) => slot);
+      expectTelemetry('open');
+      expectTelemetry('closed');
+      const found = search(control);
+      const inSpans = found.filter(({ file }) => file === 'open.spans');
+      expect(inSpans.map(({ slot }) => slot)).toEqual(
+        expect.arrayContaining(['instructions', 'input', 'modelText', 'payArgument', 'payOutput']),
+      );
+      const seen = found.map(({ slot }) => slot);
       expect([...new Set(seen)].sort()).toEqual([...SLOTS].sort());
       expect(search(secret)).toEqual([]);
       const shown = JSON.stringify(await closed.client.show(closedRun, { transcript: true }));
