@@ -4,6 +4,7 @@ import { type BodyDoor, createBodyDoor } from '../encryption/body-door.ts';
 import type { KeyProvider } from '../encryption/key-provider.ts';
 import type { Statement } from '../encryption/run-keys.ts';
 import { toErrorMessage } from '../error-facts.ts';
+import { createStatementNames, type StatementNames } from './statement-names.ts';
 
 /** A connection inside a transaction. */
 export type Transaction = pg.PoolClient;
@@ -31,6 +32,8 @@ export interface DatabaseOptions {
   readonly connectionsMax?: number;
   /** Bodies are sealed with them. @default none: they are written in the clear */
   readonly keys?: KeyProvider | undefined;
+  /** Told once, when the server or a pooler keeps no prepared statements. @default nobody is */
+  readonly warn?: ((message: string) => void) | undefined;
 }
 
 export interface TransactionOptions<T> {
@@ -41,6 +44,11 @@ export interface TransactionOptions<T> {
 }
 
 export interface QueryOptions {
+  /**
+   * Runs every turn, with one of few texts: outside of a transaction PostgreSQL parses and plans it once for each
+   * connection. List its columns: with `*` a migration that adds one would change its result. @default false
+   */
+  readonly isPrepared?: boolean;
   /** Called when the statement is on the wire, before its answer is read. */
   readonly whileSending?: () => unknown;
 }
@@ -69,8 +77,9 @@ const CONNECT_TIMEOUT_MS = 30_000;
 const QUERY_TIMEOUT_MS = 10_000;
 
 /** Opens a pool; connections are made when first needed. */
-export function openDatabase({ url, connectionsMax = 10, keys }: DatabaseOptions): Database {
+export function openDatabase({ url, connectionsMax = 10, keys, warn }: DatabaseOptions): Database {
   const door = createBodyDoor({ keys });
+  const names = createStatementNames({ warn });
   const pool = new pg.Pool({
     connectionString: url,
     max: connectionsMax,
@@ -82,8 +91,8 @@ export function openDatabase({ url, connectionsMax = 10, keys }: DatabaseOptions
   // Without a listener a restart of PostgreSQL ends the process.
   pool.on('error', () => undefined);
   return {
-    query: (text, values = [], { whileSending } = {}) =>
-      guarded(() => ask(pool, door, text, values, whileSending)),
+    query: (text, values = [], options = {}) =>
+      guarded(() => ask({ pool, door, names }, text, values, options)),
     transaction: (work, options) => guarded(() => transact(pool, door, work, options ?? {})),
     close: () => pool.end(),
   };
@@ -98,29 +107,51 @@ export function inside(tx: Transaction): Statements {
   };
 }
 
+interface Way {
+  readonly pool: pg.Pool;
+  readonly door: BodyDoor;
+  readonly names: StatementNames;
+}
+
 async function ask<Row extends pg.QueryResultRow>(
-  pool: pg.Pool,
-  door: BodyDoor,
+  { pool, door, names }: Way,
   text: string,
   values: readonly unknown[],
-  whileSending?: () => unknown,
+  options: QueryOptions,
 ): Promise<Row[]> {
   const client = await pool.connect();
   client.on('error', ignore);
   let broken: Error | undefined;
   try {
     const statement = statementsOf(client);
-    const asked = client.query<Row>(text, await door.seal(statement, values));
-    // Heard below; a hook that throws first must not leave it unheard.
-    asked.catch(ignore);
-    await whileSending?.();
-    return await door.open(statement, (await asked).rows, values);
+    const query = { text, values: await door.seal(statement, values) };
+    return await door.open(statement, await send<Row>(client, names, query, options), values);
   } catch (error) {
     broken = isConnectionError(error) ? (error as Error) : undefined;
     throw error;
   } finally {
     client.off('error', ignore);
     client.release(broken);
+  }
+}
+
+/** A statement whose name is refused was not executed: it goes again without one. */
+async function send<Row extends pg.QueryResultRow>(
+  client: pg.PoolClient,
+  names: StatementNames,
+  query: { readonly text: string; readonly values: unknown[] },
+  { isPrepared = false, whileSending }: QueryOptions,
+): Promise<Row[]> {
+  const name = isPrepared ? await names.nameFor(client, query.text) : undefined;
+  const asked = client.query<Row>(name === undefined ? query : { ...query, name });
+  // Heard below; a hook that throws first must not leave it unheard.
+  asked.catch(ignore);
+  await whileSending?.();
+  try {
+    return (await asked).rows;
+  } catch (error) {
+    if (name === undefined || !names.isRefused(error)) throw error;
+    return (await client.query<Row>(query)).rows;
   }
 }
 

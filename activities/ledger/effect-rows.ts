@@ -49,9 +49,6 @@ export interface EffectRow {
   version: string;
 }
 
-/** All columns, and which version of the row it is: its xmin changes with every change of it. */
-export const ROW = '*, xmin::text as version';
-
 /** A stored effect. */
 export function toRecord(row: EffectRow): EffectRecord {
   const state: EffectState = {
@@ -192,6 +189,28 @@ function toIntentRow(
     status: 'intended',
   };
 }
+
+const STATE_COLUMNS = [
+  'holds_identity',
+  'same_as',
+  'sends',
+  'absents',
+  'has_conflict',
+  'code',
+  'reason',
+  'output',
+  'output_problem',
+  'fence',
+  'claim_order',
+  'claimed_by',
+  'lease_until',
+  'first_sent_at',
+  'is_pending',
+  'receiver_reference',
+] as const;
+
+/** The columns of an `EffectRow`, and which version of the row it is: its xmin changes with every change of it. */
+export const ROW = [...INTENT_COLUMNS, ...STATE_COLUMNS, 'xmin::text as version'].join(', ');
 
 export interface RequestRow {
   method: string;

@@ -5,7 +5,7 @@ import { type Control, type Holder, standingTowards } from '../../domain/rules/p
 import { APPROVAL, type StandingRow, toApprovalStanding } from './approval-standing.ts';
 import type { QueryOptions, Statements } from './database.ts';
 import type { BeginAnswer } from './effect-ledger.ts';
-import { type EffectRow, intend, toRecord } from './effect-rows.ts';
+import { type EffectRow, intend, ROW, toRecord } from './effect-rows.ts';
 import { IS_NOTICED } from './notices.ts';
 
 /** A look, and whether something is written about the effect that no fact names yet. */
@@ -20,7 +20,9 @@ export async function lookAt(
   id: string,
   rootKey: string,
 ): Promise<Look | undefined> {
-  const [row] = await statements.query<LookRow>(LOOK, [tenant, id, rootKey]);
+  const [row] = await statements.query<LookRow>(LOOK, [tenant, id, rootKey], {
+    isPrepared: true,
+  });
   return row && toLook(row);
 }
 
@@ -31,7 +33,10 @@ export async function intendAndLook(
   rootKey: string,
   options: QueryOptions,
 ): Promise<Look | undefined> {
-  const [row] = await statements.query<LookRow>(INTEND_AND_LOOK, [intent, rootKey], options);
+  const [row] = await statements.query<LookRow>(INTEND_AND_LOOK, [intent, rootKey], {
+    ...options,
+    isPrepared: true,
+  });
   return row && toLook(row);
 }
 
@@ -74,7 +79,7 @@ function standing(rootKey: string): string {
     clock_timestamp() as now`;
 }
 
-const LOOK = `select e.*, e.xmin::text as version, ${IS_NOTICED} as noticed, ${APPROVAL} as approval,
+const LOOK = `select ${ROW}, ${IS_NOTICED} as noticed, ${APPROVAL} as approval,
     ${standing('$3')}
   from pawl.effects e where e.tenant = $1 and e.id = $2`;
 

@@ -45,7 +45,10 @@ export async function storeFacts(
   ];
   const seq = change.observation.becameDefinite ? '(select seq from raised)' : HELD_SEQ;
   const text = `with ${parts.join(', ')} select *, ${seq} as seq from changed`;
-  const [row] = await statements.query<EffectRow & { seq: number }>(text, values, options);
+  const [row] = await statements.query<EffectRow & { seq: number }>(text, values, {
+    ...options,
+    isPrepared: true,
+  });
   return row && { record: toRecord(row), seq: row.seq };
 }
 

@@ -4,8 +4,12 @@ import type { Json } from '../../domain/rules/json.ts';
 import type { ModelStepResult, ProposedCall } from '../../domain/rules/run.ts';
 import type { Message, ToolCallPart } from '../../domain/rules/transcript.ts';
 import { fingerprint } from '../effects/fingerprint.ts';
-import { readContext } from '../transcripts/context.ts';
-import { rememberContext } from '../transcripts/remembered-context.ts';
+import { type ContextMessage, readContext } from '../transcripts/context.ts';
+import {
+  recallContext,
+  rememberContext,
+  rememberSince,
+} from '../transcripts/remembered-context.ts';
 import type { RegisteredAgent } from './agent-registry.ts';
 import { callModel, type ModelCall } from './call-model.ts';
 import { judgeFinal } from './final-answer.ts';
@@ -15,16 +19,11 @@ import type { ModelStepInput } from './model-step-input.ts';
 import { proposeAll } from './propose-child.ts';
 import type { RunDeps } from './run-deps.ts';
 import { storeModelStep } from './store-model-step.ts';
-import { readTurn } from './turn-view.ts';
+import { readTurn, type TurnView } from './turn-view.ts';
 
 /** Calls the model, unless this turn's answer is stored already: a retry or a reset makes no wire request. */
 export async function modelStep(deps: RunDeps, input: ModelStepInput): Promise<ModelStepResult> {
-  const { tenant } = input.address;
-  const [turn, history] = await Promise.all([
-    readTurn(deps.database, input),
-    // Sealed bodies are not kept in the clear.
-    (deps.isEncrypted ? readContext : rememberContext)(deps.database, tenant, input.runKey),
-  ]);
+  const [turn, history] = await look(deps, input);
   if (turn.stored) return turn.stored;
   if (turn.cancelled) return { kind: 'cancelled' };
   if (turn.paused) return { kind: 'paused' };
@@ -46,6 +45,21 @@ export async function modelStep(deps: RunDeps, input: ModelStepInput): Promise<M
   const result = await store(deps, input, registered, { call, fresh, ...turn });
   await deps.crash('after-model-commit', input.agent);
   return result;
+}
+
+/** The turn, and what the model was shown until now: of that only what this process does not remember. */
+async function look(
+  { database, isEncrypted = false }: RunDeps,
+  input: ModelStepInput,
+): Promise<readonly [TurnView, readonly ContextMessage[]]> {
+  const { runKey } = input;
+  const { tenant } = input.address;
+  // Sealed bodies are not kept in the clear.
+  const read = isEncrypted ? readContext : rememberContext;
+  const known = isEncrypted ? undefined : recallContext(database, tenant, runKey);
+  if (!known) return Promise.all([readTurn(database, input), read(database, tenant, runKey)]);
+  const turn = await readTurn(database, input, known.last.seq);
+  return [turn, await rememberSince(database, { tenant, runKey }, known, turn.since)];
 }
 
 /** Nothing was said since the last answer. */

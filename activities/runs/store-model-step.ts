@@ -95,7 +95,7 @@ async function writeStep(
     ...(rows.proposals.length > 0 ? [insertCalls($, rows)] : []),
   ];
   const text = `with ${parts.join(', ')} select 1 from run`;
-  return (await statements.query(text, values)).length > 0;
+  return (await statements.query(text, values, { isPrepared: true })).length > 0;
 }
 
 function entriesOf({ fresh, call }: ModelStepRows): readonly TranscriptEntry[] {

@@ -2,6 +2,7 @@
 import type { ModelStepResult } from '../../domain/rules/run.ts';
 import type { Statements } from '../ledger/database.ts';
 import type { HeldByLedger } from '../ledger/rolled-back.ts';
+import { addedBehind, type AddedRows } from '../transcripts/remembered-context.ts';
 import { EMPTY_TRANSCRIPT, type TranscriptHead } from '../transcripts/transcript.ts';
 import type { ModelStepInput } from './model-step-input.ts';
 import type { RunFlags } from './model-request.ts';
@@ -19,6 +20,8 @@ export interface TurnView extends RunFlags {
   readonly calls: readonly CallView[];
   /** What was said and is not shown to the model yet, in order. */
   readonly messages: readonly MessageView[];
+  /** Of the transcript behind the row that was named. */
+  readonly since: AddedRows;
 }
 
 export interface MessageView {
@@ -27,7 +30,7 @@ export interface MessageView {
   readonly author: string;
 }
 
-interface Row extends RunFlags {
+interface Row extends RunFlags, AddedRows {
   stored: ModelStepResult | null;
   previous: { kind: string; final: { isValid: boolean; problem?: string } | null } | null;
   opened: boolean | null;
@@ -39,15 +42,17 @@ interface Row extends RunFlags {
   messages: MessageView[] | null;
 }
 
+/** `knownSeq`: the last row of the transcript that the caller knows; what came behind it is read, too. */
 export async function readTurn(
   statements: Statements,
   { address, runKey }: ModelStepInput,
+  knownSeq: number | null = null,
 ): Promise<TurnView> {
   const { tenant, rootKey, turn, generation } = address;
-  const values = [tenant, runKey, turn, generation, rootKey];
-  const [row] = await statements.query<Row>(TURN, values);
+  const values = [tenant, runKey, turn, generation, rootKey, knownSeq];
+  const [row] = await statements.query<Row>(TURN, values, { isPrepared: true });
   if (!row) throw new Error('a look at a turn has one row');
-  const { stored, paused, cancelled, ended, requester } = row;
+  const { stored, paused, cancelled, ended, requester, known_hash, summary_seq, added } = row;
   return {
     ...{ stored, paused, cancelled, ended, requester },
     complaint: complaintAbout(row.previous),
@@ -58,6 +63,7 @@ export async function readTurn(
         : { seq: row.head_seq, hash: row.head_hash },
     calls: row.calls ?? [],
     messages: row.messages ?? [],
+    since: { known_hash, summary_seq, added },
   };
 }
 
@@ -82,7 +88,8 @@ const TURN = `select
     (${CALLS}) as calls,
     (select json_agg(json_build_object('id', m.id, 'text', m.text, 'author', m.author) order by m.created_at, m.id)
       from pawl.messages m
-      where m.tenant = $1 and m.run_key = $2 and m.consumed_turn is null) as messages
+      where m.tenant = $1 and m.run_key = $2 and m.consumed_turn is null) as messages,
+    ${addedBehind('$6::integer')}
   from (values (1)) one
   left join pawl.runs r on r.tenant = $1 and r.run_key = $2
   left join pawl.controls c on c.tenant = $1 and c.run_key = $2

@@ -27,37 +27,50 @@ export function forgetContext(database: Database, tenant: string, runKey: string
   memories.get(database)?.delete(`${tenant} ${runKey}`);
 }
 
-/** As `readContext`; what was compacted, erased or restored meanwhile is read anew. */
+/** What this process has last seen of the run; undefined: nothing. */
+export function recallContext(
+  database: Database,
+  tenant: string,
+  runKey: string,
+): ContextRows | undefined {
+  return memories.get(database)?.get(`${tenant} ${runKey}`);
+}
+
+/** What has come behind a row, as `addedBehind` asks for it. */
+export interface AddedRows {
+  /** Of that row. */
+  known_hash: string | null;
+  summary_seq: number;
+  added: readonly { seq: number; turn: number; role: Role; parts: string; hash: string }[] | null;
+}
+
+/** As `readContext`. */
 export async function rememberContext(
   database: Database,
   tenant: string,
   runKey: string,
 ): Promise<readonly ContextMessage[]> {
-  const memory = memoryOf(database);
-  const key = `${tenant} ${runKey}`;
-  const known = memory.get(key);
-  const context =
-    (known && (await readOn(database, tenant, runKey, known))) ??
-    (await readContextRows(database, tenant, runKey));
-  memory.set(key, context);
+  const context = await readContextRows(database, tenant, runKey);
+  memoryOf(database).set(`${tenant} ${runKey}`, context);
   return context.messages;
 }
 
-interface Row {
-  hash: string | null;
-  summary_seq: number;
-  added: readonly { seq: number; turn: number; role: Role; parts: string; hash: string }[] | null;
+/** The same from what is known and what has come since; what was compacted, erased or restored meanwhile is read anew. */
+export async function rememberSince(
+  database: Database,
+  { tenant, runKey }: { readonly tenant: string; readonly runKey: string },
+  known: ContextRows,
+  since: AddedRows,
+): Promise<readonly ContextMessage[]> {
+  const context = addTo(known, since);
+  if (!context) return rememberContext(database, tenant, runKey);
+  memoryOf(database).set(`${tenant} ${runKey}`, context);
+  return context.messages;
 }
 
 /** Undefined when what is known no longer holds: its last row has another hash, or no body, or a summary is new. */
-async function readOn(
-  database: Database,
-  tenant: string,
-  runKey: string,
-  known: ContextRows,
-): Promise<ContextRows | undefined> {
-  const [row] = await database.query<Row>(ADDED, [tenant, runKey, known.last.seq]);
-  if (row?.hash !== known.last.hash || row.summary_seq !== known.summarySeq) return undefined;
+function addTo(known: ContextRows, row: AddedRows): ContextRows | undefined {
+  if (row.known_hash !== known.last.hash || row.summary_seq !== known.summarySeq) return undefined;
   const added = row.added ?? [];
   const { seq, hash } = added.at(-1) ?? known.last;
   return {
@@ -68,12 +81,20 @@ async function readOn(
   };
 }
 
-const ADDED = `select
+/**
+ * Columns: what came behind row `seq` of run `$2` of tenant `$1`. Each body by its key: a plan that takes the new rows for
+ * many would join the bodies of the whole run.
+ */
+export function addedBehind(seq: string): string {
+  return `
     (select t.hash from pawl.transcript t join pawl.transcript_bodies b using (tenant, run_key, seq)
-      where t.tenant = $1 and t.run_key = $2 and t.seq = $3) as hash,
+      where t.tenant = $1 and t.run_key = $2 and t.seq = ${seq}) as known_hash,
     coalesce((select c.summary_seq from pawl.compactions c
       where c.tenant = $1 and c.run_key = $2 order by c.turn desc, c.generation desc limit 1), 0) as summary_seq,
     (select json_agg(json_build_object(
         'seq', t.seq, 'turn', t.turn, 'role', t.role, 'parts', b.parts, 'hash', t.hash) order by t.seq)
-      from pawl.transcript t join pawl.transcript_bodies b using (tenant, run_key, seq)
-      where t.tenant = $1 and t.run_key = $2 and t.seq > $3 and t.source <> '${COMPACTION_SOURCE}') as added`;
+      from pawl.transcript t
+      cross join lateral (select x.parts from pawl.transcript_bodies x
+        where x.tenant = $1 and x.run_key = $2 and x.seq = t.seq offset 0) b
+      where t.tenant = $1 and t.run_key = $2 and t.seq > ${seq} and t.source <> '${COMPACTION_SOURCE}') as added`;
+}

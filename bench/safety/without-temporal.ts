@@ -56,9 +56,9 @@ function counting(database: Database): { database: Database; statements: () => n
     });
   const counted: Database = {
     ...database,
-    query(text, values) {
+    query(text, values, options) {
       statements += 1;
-      return database.query(text, values);
+      return database.query(text, values, options);
     },
     transaction(work, options) {
       statements += 2;

@@ -78,6 +78,31 @@ behindPgBouncer(title, () => {
     ledger: await createPostgresEffectLedger(database),
   }));
 
+  describe('prepared statements', () => {
+    guarantee(
+      'database-trouble',
+      '200 by 20 at once, over four connections that are not ours → each executed once; where the pooler loses their names that is told once',
+      async () => {
+        await under.database.query('create table public.noted (text text)');
+        await under.database.query('grant insert on public.noted to pawl_engine');
+        const warnings: string[] = [];
+        const busy = openDatabase({
+          url: bouncer.through(asLogin(under.url)),
+          connectionsMax: 20,
+          warn: (message) => warnings.push(message),
+        });
+        const texts = Array.from({ length: 200 }, (_, at) => `note ${at}`);
+        const note = (text: string) =>
+          busy.query('insert into public.noted values ($1)', [text], { isPrepared: true });
+        await Promise.all(texts.map(note));
+        await busy.close();
+        const noted = await under.database.query<{ text: string }>('select text from public.noted');
+        expect(noted.map(({ text }) => text).toSorted()).toEqual(texts.toSorted());
+        expect(warnings).toHaveLength(bouncer.keepsStatements ? 0 : 1);
+      },
+    );
+  });
+
   describe('migrations', () => {
     guarantee(
       'database-trouble',
