@@ -99,7 +99,7 @@ function performTool(
 ): Promise<CallResults | EffectOutcome> {
   switch (input.kind) {
     case 'calls':
-      return runCalls(deps, input);
+      return runCalls(deps, input, name);
     case 'step':
       return runStep(deps, name, input);
     case 'compensate':

@@ -22,6 +22,7 @@ import type { ModelProvider } from '../activities/models/model-provider.ts';
 import { createModelProviders } from '../activities/models/model-registry.ts';
 import { createAgentRegistry } from '../activities/runs/agent-registry.ts';
 import type { RunDeps } from '../activities/runs/run-deps.ts';
+import { createOriginOf } from '../activities/runs/run-origin.ts';
 import { DEFAULT_TENANT } from '../domain/rules/ids.ts';
 import { type PriceTable, PRICES } from '../domain/rules/pricing.ts';
 import type { Agent } from '../domain/schemas/define-agent.ts';
@@ -178,6 +179,7 @@ async function createRunDeps(
     database,
     ledger,
     engine: createEffectEngine({ ledger, wire, crash, random }),
+    originOf: createOriginOf(database),
     registry,
     providers: createModelProviders({
       anthropic: config.anthropic && { ...config.anthropic, hidesContent: isEncrypted },

@@ -45,7 +45,8 @@ export async function performStep(
   }
 }
 
-async function dispatchStep(
+/** Each promise costs the sandbox a stack trace: the steps of every turn are told here without one of their own. */
+function dispatchStep(
   step: Exclude<Step, { kind: 'finish' }>,
   state: RunState,
   inbox: Inbox,
@@ -55,17 +56,32 @@ async function dispatchStep(
       return runPawlActivity('pawl.open', openInput(state), ledgerOptions);
     case 'call-model':
       inbox.isSpokenTo = false;
-      return { kind: 'model', result: await callModel(state) };
+      return callModel(state).then((result) => ({ kind: 'model', result }));
     case 'compact':
-      return { kind: 'compaction', result: await compact(step.policy, state) };
+      return compact(step.policy, state).then((result) => ({ kind: 'compaction', result }));
     case 'run-calls':
-      return { kind: 'calls', results: await runCalls(step.calls, state) };
+      return runCalls(step.calls, state).then((results) => ({ kind: 'calls', results }));
     case 'start-children':
       return startChildren(step.calls, state, inbox);
     case 'await-children':
       return awaitChildren(step, state, inbox, lookAgainMs(LOOK_AGAIN_MS, state));
     case 'end-children':
       return endChildren(step.calls);
+    case 'await-approval':
+    case 'await-settlement':
+    case 'await-user':
+    case 'await-resume':
+      return wait(step, state, inbox);
+  }
+}
+
+type Wait = Extract<
+  Step,
+  { kind: 'await-approval' | 'await-settlement' | 'await-user' | 'await-resume' }
+>;
+
+async function wait(step: Wait, state: RunState, inbox: Inbox): Promise<StepOutcome> {
+  switch (step.kind) {
     case 'await-approval':
       await nextNews(inbox, step.call.approval?.id ?? '', step.untilMs - Date.now());
       return { kind: 'woken', call: step.call.call };
@@ -101,8 +117,12 @@ async function runCalls(
 ): Promise<ReadonlyMap<string, CallResult>> {
   const reads = calls.filter((call) => call.contract === 'read');
   const groups = [...(reads.length > 0 ? [reads] : []), ...effectsOf(calls).map((call) => [call])];
+  const [only, ...others] = groups;
   const results = await CancellationScope.nonCancellable(() =>
-    Promise.all(groups.map((group) => runGroup(group, state))),
+    // Each promise costs the sandbox a stack trace: the usual case makes as few as it can.
+    only && others.length === 0
+      ? runGroup(only, state).then((result) => [result])
+      : Promise.all(groups.map((group) => runGroup(group, state))),
   );
   return new Map(results.flatMap((result) => Object.entries(result)));
 }
@@ -124,7 +144,8 @@ async function runGroup(calls: readonly CallState[], state: RunState): Promise<C
   const timeoutMs = Math.max(...calls.map((call) => call.timeoutMs));
   const isLocal = calls.every((call) => call.isLocal);
   const run = { type: callsActivity(calls), timeoutMs, isLocal, summary: callsSummary(calls) };
-  return writeBack(await runTool<CallResults>(run, input), state);
+  const results = await runTool<CallResults>(run, input);
+  return Object.values(results).some(isUnrecorded) ? writeBack(results, state) : results;
 }
 
 /**
@@ -133,12 +154,16 @@ async function runGroup(calls: readonly CallState[], state: RunState): Promise<C
  */
 async function writeBack(results: CallResults, state: RunState): Promise<CallResults> {
   for (const result of Object.values(results)) {
-    if (result.kind !== 'unrecorded') continue;
+    if (!isUnrecorded(result)) continue;
     const { kind: _, ...outcome } = result;
     const input = { v: 1, tenant: state.tenant, ...outcome } as const;
     await runPawlActivity('pawl.writeBack', input, ledgerOptions);
   }
   return results;
+}
+
+function isUnrecorded(result: CallResult): result is Extract<CallResult, { kind: 'unrecorded' }> {
+  return result.kind === 'unrecorded';
 }
 
 /** The turn stands beside the activity in Temporal's UI. */

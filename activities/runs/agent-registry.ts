@@ -1,5 +1,7 @@
 // The agents and tools that this worker's build offers, with their policies loaded and their descriptions hashed.
+import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
+import { FailureType } from '../../domain/rules/failure.ts';
 import type { Json } from '../../domain/rules/json.ts';
 import type { AgentPin, ToolPin } from '../../domain/rules/run.ts';
 import type { ToolDescription } from '../../domain/rules/transcript.ts';
@@ -98,6 +100,19 @@ async function register(agent: Agent): Promise<RegisteredAgent> {
     ...(agent.compaction ? { compaction: agent.compaction } : {}),
   };
   return { agent, policy: await loadPolicy(agent.policy), description, pin };
+}
+
+/** The tool in this build; the `default` activity answers for one that it no longer has. */
+export function requireTool(
+  { registry }: { readonly registry: AgentRegistry },
+  name: string,
+): AnyTool {
+  const tool = registry.tools.get(name);
+  if (tool) return tool;
+  throw ApplicationFailure.nonRetryable(
+    `This worker's build has no tool "${name}". Deploy a build that has it, then \`pawl resume\` the run.`,
+    FailureType.ToolUnavailable,
+  );
 }
 
 /** What the model is shown of a tool. */

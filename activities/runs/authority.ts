@@ -12,21 +12,24 @@ export interface AuthorityScope {
   readonly tool: AnyTool;
   readonly tenant: string;
   readonly runKey: string;
-  /** The run's own; null when the ledger has lost its row. */
-  readonly agent: string | null;
-  readonly requester: string | null;
+  /** The run's own. */
+  readonly agent: string;
+  readonly requester: string;
 }
 
-/** The authority of one run over its calls; fails closed when the run or its agent cannot be found. */
+/** The authority of one run over its calls; fails closed, when it is asked, where this build does not know the agent. */
 export function createAuthority(deps: RunDeps, scope: AuthorityScope): Authority {
   const { tool, tenant, runKey, agent, requester } = scope;
-  const registered = agent === null ? undefined : deps.registry.agents.get(agent);
-  if (!registered || requester === null)
+  const requireAgent = (): RegisteredAgent => {
+    const registered = deps.registry.agents.get(agent);
+    if (registered) return registered;
     throw new PolicyUnavailableError(`this build has no policy for run ${runKey}`);
+  };
   return {
     toolPin: toolPin(tool),
-    evaluate: (record) =>
-      registered.policy.evaluate({
+    async evaluate(record) {
+      const registered = requireAgent();
+      return registered.policy.evaluate({
         tenant,
         agent: registered.agent.name,
         tool: tool.name,
@@ -36,9 +39,10 @@ export function createAuthority(deps: RunDeps, scope: AuthorityScope): Authority
         runKey,
         isTainted: false,
         requester,
-      }),
-    ask: (record, rule, requirement) =>
-      ask(deps, { registered, tool, record, requester }, rule, requirement),
+      });
+    },
+    ask: async (record, rule, requirement) =>
+      ask(deps, { registered: requireAgent(), tool, record, requester }, rule, requirement),
   };
 }
 

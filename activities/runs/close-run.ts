@@ -16,6 +16,7 @@ import type { Transaction } from '../ledger/database.ts';
 import { forgetContext } from '../transcripts/remembered-context.ts';
 import { parseJson, textOf } from './final-answer.ts';
 import type { RunDeps } from './run-deps.ts';
+import { LOST_AGENT } from './run-origin.ts';
 
 export interface CloseInput {
   readonly v: 1;
@@ -122,9 +123,6 @@ function toCauseBody(owner: BodyOwner, cause: NonNullable<ParkInput['cause']>): 
   const stamped = { ...cause, at: new Date().toISOString() };
   return partlySecret(owner, place, secretMembers(place, stamped, ['message']));
 }
-
-/** In place of an agent's name, which a run's own row would hold; no agent can be named so. */
-const LOST_AGENT = '(lost)';
 
 /** Workflow id and run key are the same; input, requester and tree are not known any more. */
 async function showLostRun({ database }: RunDeps, tenant: string, runKey: string): Promise<void> {

@@ -1,46 +1,63 @@
 // The activity of a tool's calls in an agent run: one effect under the ledger, or several reads side by side.
 import { Context } from '@temporalio/activity';
-import { ApplicationFailure } from '@temporalio/common';
-import type { EffectOutcome, ToolActivityInput } from '../../domain/rules/effect-outcome.ts';
-import { FailureType } from '../../domain/rules/failure.ts';
+import type { ToolActivityInput } from '../../domain/rules/effect-outcome.ts';
 import { effectId } from '../../domain/rules/ids.ts';
 import type { Json } from '../../domain/rules/json.ts';
-import { CallEnd, type CallResult, endOfRefusal } from '../../domain/rules/run.ts';
-import type { AnyTool } from '../../domain/schemas/define-tool.ts';
+import { CallEnd, type CallResult } from '../../domain/rules/run.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
-import { attemptOf, claimOf } from '../effects/claim.ts';
+import { attemptOf } from '../effects/claim.ts';
 import { messageOf, outputProblem } from '../effects/tool-run.ts';
 import { jsonBody } from '../encryption/sealed-body.ts';
 import { rolledBack } from '../ledger/rolled-back.ts';
 import { toStorable } from '../ledger/storable.ts';
-import { type IsGivenUp, withHeartbeat } from '../heartbeat.ts';
-import { createAuthority } from './authority.ts';
+import { withHeartbeat } from '../heartbeat.ts';
+import { requireTool } from './agent-registry.ts';
 import { callRead, retryRead } from './call-read.ts';
 import type { StoredResult } from './previous-calls.ts';
 import type { RunDeps } from './run-deps.ts';
+import { runEffectCall } from './run-effect-call.ts';
 
 type CallsInput = Extract<ToolActivityInput, { kind: 'calls' }>;
 
 /** What became of each call, by its position. */
 export type CallResults = Readonly<Record<string, CallResult>>;
 
-/** Runs the calls; throws an `ApplicationFailure` when the same activity must try again later. */
-export async function runCalls(deps: RunDeps, input: CallsInput): Promise<CallResults> {
+/**
+ * Runs the calls; throws an `ApplicationFailure` when the same activity must try again later. `name` is that of the
+ * activity's one tool: an effect's arguments are in the ledger, so its call need not be read.
+ */
+export async function runCalls(
+  deps: RunDeps,
+  input: CallsInput,
+  name?: string,
+): Promise<CallResults> {
   const context = Context.current();
   return withHeartbeat(context, async (isGivenUp) => {
-    const results: Record<string, CallResult> = {};
+    const attempt = { deps, input, context, isGivenUp };
+    const [call, ...others] = input.calls;
+    if (call !== undefined && others.length === 0 && isEffect(deps, name)) {
+      return { [call]: await runEffectCall(attempt, { call, tool: name }) };
+    }
     const rows = await readCalls(deps, input);
     // The workflow would ask for the missing ones again at once, and for ever.
     if (rows.length < input.calls.length) {
       throw rolledBack(`the ledger does not hold the calls of turn ${input.address.turn}`);
     }
     const reads = rows.filter((row) => row.effect_id === null);
-    Object.assign(results, await runReads(deps, input, reads, context));
+    const results: Record<string, CallResult> = {
+      ...(await runReads(deps, input, reads, context)),
+    };
+    // The call decides, not this build's tool: what was proposed as an effect is never sent as a read.
     for (const row of rows.filter((row) => row.effect_id !== null)) {
-      results[row.call] = await runEffect(deps, input, row, context, isGivenUp);
+      results[row.call] = await runEffectCall(attempt, row);
     }
     return results;
   });
+}
+
+function isEffect({ registry }: RunDeps, name: string | undefined): name is string {
+  const tool = name === undefined ? undefined : registry.tools.get(name);
+  return tool !== undefined && tool.contract !== 'read';
 }
 
 interface CallRow {
@@ -50,65 +67,17 @@ interface CallRow {
   effect_id: string | null;
   ended: CallEnd | null;
   result: StoredResult | null;
-  /** The run's own; null when the ledger has lost its row. */
-  agent: string | null;
-  requester: string | null;
 }
 
 function readCalls(deps: RunDeps, { address, runKey, calls }: CallsInput): Promise<CallRow[]> {
   return deps.database.query<CallRow>(
-    `select k.call, k.tool, k.arguments, k.effect_id, k.ended, k.result, r.agent, r.requester
-     from pawl.calls k left join pawl.runs r using (tenant, run_key)
-     where k.tenant = $1 and k.run_key = $2 and k.turn = $3 and k.generation = $4 and k.call = any($5)
-     order by k.call::integer`,
+    `select call, tool, arguments, effect_id, ended, result
+     from pawl.calls
+     where tenant = $1 and run_key = $2 and turn = $3 and generation = $4 and call = any($5)
+     order by call::integer`,
     [address.tenant, runKey, address.turn, address.generation, calls],
+    { isPrepared: true },
   );
-}
-
-async function runEffect(
-  deps: RunDeps,
-  input: CallsInput,
-  row: CallRow,
-  context: Context,
-  isGivenUp: IsGivenUp,
-): Promise<CallResult> {
-  const tool = requireTool(deps, row.tool);
-  const { address, runKey } = input;
-  const { agent, requester } = row;
-  const scope = { tool, tenant: address.tenant, runKey, agent, requester };
-  const outcome = await deps.engine.perform({
-    tool,
-    tenant: address.tenant,
-    id: effectId({ ...address, call: row.call }),
-    rootKey: address.rootKey,
-    claim: claimOf(context.info, tool, input),
-    seqSeen: input.seq,
-    isGivenUp,
-    authority: createAuthority(deps, scope),
-  });
-  await deps.crash('before-return', tool.name);
-  return toCallResult(outcome);
-}
-
-/** What the workflow is told: how the call ended, never what it returned. */
-export function toCallResult(outcome: EffectOutcome): CallResult {
-  switch (outcome.kind) {
-    case 'applied':
-      return { kind: 'ended', end: 'applied', seq: outcome.seq };
-    case 'refused':
-      return { kind: 'ended', end: endOfRefusal(outcome.code), seq: outcome.seq };
-    case 'failed':
-      return { kind: 'ended', end: 'failed', seq: outcome.seq };
-    case 'in_doubt':
-      return { kind: 'in_doubt', reason: outcome.reason, seq: outcome.seq };
-    case 'pending':
-      return { kind: 'pending', seq: outcome.seq };
-    case 'awaiting_approval':
-      return { kind: 'awaiting_approval', approval: outcome.approval };
-    case 'paused':
-    case 'unrecorded':
-      return outcome;
-  }
 }
 
 async function runReads(
@@ -182,16 +151,7 @@ async function storeRead(
       end,
       jsonBody({ tenant: address.tenant, runKey }, 'calls.result', toStorable(result)),
     ],
+    { isPrepared: true },
   );
   return end;
-}
-
-/** The tool in this build; the `default` activity answers for one that it no longer has. */
-export function requireTool(deps: RunDeps, name: string): AnyTool {
-  const tool = deps.registry.tools.get(name);
-  if (tool) return tool;
-  throw ApplicationFailure.nonRetryable(
-    `This worker's build has no tool "${name}". Deploy a build that has it, then \`pawl resume\` the run.`,
-    FailureType.ToolUnavailable,
-  );
 }

@@ -10,7 +10,7 @@ import { shortId } from '../effects/fingerprint.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import type { EffectIntent, EffectRecord } from '../ledger/effect-ledger.ts';
 import { termsOf } from './propose-call.ts';
-import { requireTool } from './run-calls.ts';
+import { requireTool } from './agent-registry.ts';
 import type { RunDeps } from './run-deps.ts';
 
 type CompensateInput = Extract<ToolActivityInput, { kind: 'compensate' }>;

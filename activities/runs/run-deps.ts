@@ -7,11 +7,13 @@ import type { Database } from '../ledger/database.ts';
 import type { EffectLedger } from '../ledger/effect-ledger.ts';
 import type { ModelProviders } from '../models/model-registry.ts';
 import type { AgentRegistry } from './agent-registry.ts';
+import type { OriginOf } from './run-origin.ts';
 
 export interface RunDeps {
   readonly database: Database;
   readonly ledger: EffectLedger;
   readonly engine: EffectEngine;
+  readonly originOf: OriginOf;
   readonly registry: AgentRegistry;
   readonly providers: ModelProviders;
   readonly prices: PriceTable;

@@ -12,7 +12,7 @@ import { type IsGivenUp, withHeartbeat } from '../heartbeat.ts';
 import { effectId } from '../../domain/rules/ids.ts';
 import { callRead, retryRead } from './call-read.ts';
 import { summarise, toIntent } from './propose-call.ts';
-import { requireTool } from './run-calls.ts';
+import { requireTool } from './agent-registry.ts';
 import type { RunDeps } from './run-deps.ts';
 
 type StepInput = Extract<ToolActivityInput, { kind: 'step' }>;
