@@ -39,7 +39,13 @@ const table = {
     why: 'Workers wire rules and activities; workflows they name by path only (`workflowsPath`), because an import would run sandbox code in the worker.',
   },
   client: {
-    values: [...PURE, 'workflows/messages.ts', 'activities/encryption/encryption.ts', 'client'],
+    values: [
+      ...PURE,
+      'workflows/messages.ts',
+      'activities/encryption/encryption.ts',
+      'workers/bundle-settings.ts',
+      'client',
+    ],
     types: ['workflows'],
     npm: 'any',
     why: 'Clients ask from outside: over Temporal, by the names in workflows/messages.ts, and over PostgreSQL.',

@@ -4,11 +4,13 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode } from '@temporalio/worker';
 import type { Logger, WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { failureConverterPath } from '../activities/encryption/history-converter.ts';
+import { bundleSettings, defaultWorkflowsPath } from './bundle-settings.ts';
 import { ConfigInvalid } from './config.ts';
+
+export { defaultWorkflowsPath };
 
 export type WorkflowBundle = WorkflowBundleWithSourceMap | { readonly codePath: string };
 
@@ -68,19 +70,10 @@ export function bundleWorkflows(
   { logger, encrypted = false }: BundleOptions = {},
 ): Promise<WorkflowBundleWithSourceMap> {
   return bundleWorkflowCode({
-    workflowsPath,
-    webpackConfigHook: resolveLikeThisProcess,
+    ...bundleSettings(workflowsPath),
     ...(logger ? { logger } : {}),
     ...(encrypted ? { failureConverterPath: failureConverterPath() } : {}),
   });
-}
-
-/** Pawl's own workflows: TypeScript in a checkout, JavaScript in the package. */
-export function defaultWorkflowsPath(): string {
-  const source = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
-  return existsSync(source)
-    ? source
-    : fileURLToPath(new URL('../workflows/index.js', import.meta.url));
 }
 
 const MARK = '//# pawlBundle=';
@@ -119,13 +112,4 @@ function sdkVersion(): string {
   const require = createRequire(import.meta.url);
   const { version } = require('@temporalio/workflow/package.json') as { version: string };
   return version;
-}
-
-/** In a checkout `pawl/workflows` means the sources, as it does for the process itself. */
-function resolveLikeThisProcess<Config extends { resolve?: { conditionNames?: string[] } }>(
-  config: Config,
-): Config {
-  if (!import.meta.url.endsWith('.ts')) return config;
-  const conditionNames = ['pawl-source', ...(config.resolve?.conditionNames ?? ['...'])];
-  return { ...config, resolve: { ...config.resolve, conditionNames } };
 }

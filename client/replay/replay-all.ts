@@ -1,7 +1,9 @@
 // Replays many histories from one bundle, on all cores.
 import { availableParallelism } from 'node:os';
+import { bundleSettings } from '../../workers/bundle-settings.ts';
 import { decodeHistory, type HistoryFile } from './history-file.ts';
 import { loadPackage } from './load-package.ts';
+import { pinFor } from './pin.ts';
 import { replayInProcess, type ReplayWork } from './replay-processes.ts';
 import { type Bundle, createReplayer, type Replayed } from './replayer.ts';
 
@@ -45,9 +47,9 @@ export async function replayAll(
     onReplayed?.(replayed);
   };
   const work = { bundle, next, onReplayed: note };
-  const replayIn = processes > 1 ? replayInProcess : replayHere;
   try {
-    await Promise.all(Array.from({ length: Math.max(1, processes) }, () => replayIn(work)));
+    if (processes > 1) await replayAside(work, processes);
+    else await replayHere(work);
   } finally {
     // One has failed: the others stop, too.
     at = sources.length;
@@ -58,6 +60,11 @@ export async function replayAll(
 /** How many processes are worth it for so many histories; 1 is this process. */
 export function processesFor(histories: number, cores: number = availableParallelism()): number {
   return Math.max(1, Math.min(cores, Math.floor(histories / HISTORIES_A_PROCESS)));
+}
+
+async function replayAside(work: ReplayWork, processes: number): Promise<void> {
+  const pins = Array.from({ length: processes }, (_, place) => pinFor(place, processes));
+  await Promise.all(pins.map((pin) => replayInProcess(work, pin)));
 }
 
 async function replayHere({ bundle, next, onReplayed }: ReplayWork): Promise<void> {
@@ -77,19 +84,6 @@ export async function bundleForReplay(workflowsPath: string): Promise<Bundle> {
     '@temporalio/worker',
     () => import('@temporalio/worker'),
   );
-  return bundleWorkflowCode({
-    workflowsPath,
-    logger: new DefaultLogger('WARN'),
-    webpackConfigHook: toModern,
-  });
-}
-
-/** The sandbox is this Node: objects are spread by it, not by helpers. */
-function toModern<Config extends { module?: { rules?: unknown } }>(config: Config): Config {
-  const rules = Array.isArray(config.module?.rules) ? (config.module.rules as unknown[]) : [];
-  for (const rule of rules) {
-    const { use } = rule as { use?: { options?: { jsc?: { target?: string } } } };
-    if (use?.options?.jsc) use.options.jsc.target = 'es2022';
-  }
-  return config;
+  const logger = new DefaultLogger('WARN');
+  return bundleWorkflowCode({ ...bundleSettings(workflowsPath), logger });
 }

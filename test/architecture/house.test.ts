@@ -90,6 +90,13 @@ describe('source files', () => {
     },
   );
 
+  it('workflow modules → keep nothing: all executions of a thread share them', () => {
+    const shared = code.filter(({ path: file }) => /^(workflows|domain\/rules)\//.test(file));
+    const keeps = match(/^(export )?(let|var) .*|^(export )?const .*= new (Weak)?(Map|Set)\b.*/m);
+    expect(keeps('const seen = new Map<string, number>();')).toBeDefined();
+    expect(findings(shared, keeps)).toEqual([]);
+  });
+
   it('check → formats, lints and compiles', () => {
     expect(manifest.scripts['check']).toBe('prettier --check . && eslint . && tsc --noEmit -p .');
   });
