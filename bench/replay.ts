@@ -8,6 +8,7 @@ import { loadQuietWorker } from '../client/replay/load-package.ts';
 import { bundleForReplay, replayAll } from '../client/replay/replay-all.ts';
 import type { Bundle, Replayed } from '../client/replay/replayer.ts';
 import { saveHistory, withTestRun } from '../testing/index.ts';
+import { cpuEach, readChildrenCpu, type ThreadCpu } from './replay-cpu.ts';
 import { payingAgent, payingModel } from './paying-agent.ts';
 import { defineQuestion } from './question.ts';
 
@@ -15,6 +16,8 @@ import { defineQuestion } from './question.ts';
 const WANTED_PER_SECOND = 200;
 /** A sandbox for each history is slow: a sample is enough. */
 const SAMPLE = 20;
+/** A process ends when it has nothing more to do: before that its time is read, so many histories from the end. */
+const LAST_BEFORE_END = 5;
 
 export interface ReplayReport {
   readonly histories: number;
@@ -33,6 +36,8 @@ export interface ReplayReport {
     /** Between a tenth and the end: without it. */
     readonly parallelSteady: number;
   };
+  /** Milliseconds of processor time a history, of the processes in parallel, without the first tenth; empty off Linux. */
+  readonly cpuMs: ThreadCpu;
   readonly failed: readonly string[];
 }
 
@@ -58,6 +63,7 @@ export async function measureReplay(turns: number, histories: number): Promise<R
       parallel: parallel.perSecond,
       parallelSteady: parallel.steady,
     },
+    cpuMs: parallel.cpuMs,
     failed: all.flatMap(({ name, error }) => (error ? [`${name}: ${error.message}`] : [])),
   };
 }
@@ -92,6 +98,7 @@ async function timeSandboxEach(workflowBundle: Bundle, file: HistoryFile): Promi
 interface Timed {
   readonly perSecond: number;
   readonly steady: number;
+  readonly cpuMs: ThreadCpu;
   readonly replayed: readonly Replayed[];
 }
 
@@ -102,22 +109,28 @@ async function time(
 ): Promise<Timed> {
   const startedAtMs = performance.now();
   const doneAtMs: number[] = [];
-  const replayed = await replayAll(
-    files.map((file) => () => Promise.resolve(file)),
-    { bundle, processes, onReplayed: () => doneAtMs.push(performance.now()) },
-  );
   const warm = Math.floor(files.length / 10);
-  const steadyMs = (doneAtMs.at(-1) ?? 0) - (doneAtMs[warm] ?? 0);
+  const late = Math.max(warm + 1, files.length - LAST_BEFORE_END * processes);
+  let [cpuWarm, cpuLate]: ThreadCpu[] = [];
+  const onReplayed = (): void => {
+    doneAtMs.push(performance.now());
+    if (doneAtMs.length === warm) cpuWarm = readChildrenCpu();
+    if (doneAtMs.length === late) cpuLate = readChildrenCpu();
+  };
+  const sources = files.map((file) => () => Promise.resolve(file));
+  const replayed = await replayAll(sources, { bundle, processes, onReplayed });
+  const steadyMs = (doneAtMs.at(-1) ?? 0) - (doneAtMs[warm - 1] ?? 0);
   return {
     perSecond: (files.length * 1_000) / (performance.now() - startedAtMs),
-    steady: ((files.length - warm - 1) * 1_000) / steadyMs,
+    steady: ((files.length - warm) * 1_000) / steadyMs,
+    cpuMs: cpuEach(cpuWarm ?? {}, cpuLate ?? {}, late - warm),
     replayed,
   };
 }
 
 /** The report as text. */
 export function renderReplay(report: ReplayReport): string {
-  const { histories, turns, events, bytes, processes, perSecond, failed } = report;
+  const { histories, turns, events, bytes, processes, perSecond, cpuMs, failed } = report;
   const { sandboxEach, sequential, parallel, parallelSteady } = perSecond;
   const row = (name: string, value: number): string =>
     `  ${name.padEnd(44)} ${value.toFixed(1).padStart(8)}`;
@@ -127,9 +140,18 @@ export function renderReplay(report: ReplayReport): string {
     row('one process, one sandbox', sequential),
     row(`${processes} processes, their start included`, parallel),
     row(`${processes} processes, without the first tenth`, parallelSteady),
+    ...renderCpu(cpuMs),
     `wanted on two quiet cores: ${WANTED_PER_SECOND} a second`,
     failed.length === 0 ? 'every history replays' : failed.slice(0, 5).join('\n'),
   ].join('\n');
+}
+
+function renderCpu(cpuMs: ThreadCpu): readonly string[] {
+  const kinds = Object.entries(cpuMs).filter(([, ms]) => ms >= 0.005);
+  if (kinds.length === 0) return [];
+  const total = kinds.reduce((sum, [, ms]) => sum + ms, 0);
+  const parts = kinds.map(([kind, ms]) => `${kind} ${ms.toFixed(2)}`).join(', ');
+  return [`ms of processor time a history, in parallel: ${total.toFixed(2)} (${parts})`];
 }
 
 export const replayQuestion = defineQuestion({

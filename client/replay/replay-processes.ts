@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { PawlError } from '../errors.ts';
 import type { HistoryFile } from './history-file.ts';
+import type { Pin } from './pin.ts';
 import type { ReplayAnswer, ReplayRequest } from './replay-process.ts';
 import type { Bundle, Replayed } from './replayer.ts';
 
@@ -18,8 +19,11 @@ export interface ReplayWork {
 }
 
 /** Replays in one process of its own until there is no next history. Throws when it dies, and PawlError `History.*`. */
-export async function replayInProcess({ bundle, next, onReplayed }: ReplayWork): Promise<void> {
-  const child = forkReplay();
+export async function replayInProcess(
+  { bundle, next, onReplayed }: ReplayWork,
+  pin?: Pin,
+): Promise<void> {
+  const child = forkReplay(pin);
   const sent: HistoryFile[] = [];
   try {
     const answers = answersOf(child, sent);
@@ -80,13 +84,15 @@ function say(child: ChildProcess, request: ReplayRequest): void {
   if (child.connected) child.send(request, () => undefined);
 }
 
-function forkReplay(): ChildProcess {
+function forkReplay(pin: Pin | undefined): ChildProcess {
   const isSource = import.meta.url.endsWith('.ts');
   const name = isSource ? './replay-process.ts' : './replay-process.js';
   const loader = isSource ? sourceArguments() : [];
+  // What a replay makes is garbage at once.
+  const flags = [...loader, '--no-warnings', '--max-semi-space-size=32'];
   return fork(fileURLToPath(new URL(name, import.meta.url)), [], {
-    // What a replay makes is garbage at once.
-    execArgv: [...loader, '--no-warnings', '--max-semi-space-size=32'],
+    execPath: pin?.command ?? process.execPath,
+    execArgv: pin ? [...pin.arguments, process.execPath, ...flags] : flags,
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });

@@ -2,6 +2,7 @@
 import { createHistoryConverter, toKeys } from '../../activities/encryption/encryption.ts';
 import { countEvents, type NamedHistory } from './history-file.ts';
 import { loadQuietWorker } from './load-package.ts';
+import { quickenWorker } from './quick-worker.ts';
 
 /** A workflow bundle: its code, or where that is. */
 export type Bundle = { readonly code: string } | { readonly codePath: string };
@@ -20,9 +21,13 @@ export interface Replayer {
   close(): Promise<void>;
 }
 
-/** Throws PawlError `Package.Missing`. */
-export async function createReplayer(workflowBundle: Bundle): Promise<Replayer> {
-  const { Worker } = await loadQuietWorker();
+/** `isQuick`: by a worker for a process that does nothing else. Throws PawlError `Package.Missing`. */
+export async function createReplayer(
+  workflowBundle: Bundle,
+  { isQuick = false }: { readonly isQuick?: boolean } = {},
+): Promise<Replayer> {
+  const sdk = await loadQuietWorker();
+  const Worker = isQuick ? await quickenWorker(sdk) : sdk.Worker;
   const dataConverter = readConverter(process.env['PAWL_ENCRYPTION_KEYS']);
   let asked: NamedHistory | undefined;
   let results: ReturnType<typeof Worker.runReplayHistories> | undefined;

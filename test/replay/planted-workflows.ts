@@ -21,11 +21,11 @@ const together = (isOld: string): Edit => ({
 });
 
 /** The version is chosen once, at the start of each execution, by a marker in its history. */
-const ladder: readonly Edit[] = [
+const ladder = (isNew: string): readonly Edit[] => [
   {
     file: 'workflows/agent-run.ts',
     from: 'startRun(input, Date.now())',
-    to: "{ ...startRun(input, Date.now()), rules: (patched('rules-2') ? 2 : 1) as 1 }",
+    to: `{ ...startRun(input, Date.now()), rules: (${isNew} ? 2 : 1) as 1 }`,
   },
   { file: 'workflows/agent-run.ts', from: 'import {\n', to: 'import {\n  patched,\n' },
   {
@@ -36,7 +36,15 @@ const ladder: readonly Edit[] = [
 ];
 
 /** A change of `decide` that only runs of `rules: 2` follow. */
-export const behindRules: readonly Edit[] = [...ladder, together('(state.rules as number) < 2')];
+export const behindRules: readonly Edit[] = [
+  ...ladder("patched('rules-2')"),
+  together('(state.rules as number) < 2'),
+];
+/** The version without the marker: a run in flight would change its rules. */
+export const unmarkedRules: readonly Edit[] = [
+  ...ladder('true'),
+  together('(state.rules as number) < 2'),
+];
 /** The same change for every run: what must not ship. */
 export const bare: readonly Edit[] = [together('false')];
 

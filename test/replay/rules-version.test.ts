@@ -6,7 +6,7 @@ import { ReplayFailedError, replayHistories } from 'pawl/testing';
 import { processesFor, replayAll } from '../../client/replay/replay-all.ts';
 import { readHistoryFile } from '../../client/replay/history-file.ts';
 import { guarantee } from '../guarantee.ts';
-import { bare, behindRules, bundleWith } from './planted-workflows.ts';
+import { bare, behindRules, bundleWith, unmarkedRules } from './planted-workflows.ts';
 
 const folder = join(import.meta.dirname, 'histories');
 
@@ -24,19 +24,21 @@ async function gate(bundle: Awaited<ReturnType<typeof bundleWith>>): Promise<unk
 describe('a change of decide', () => {
   guarantee(
     'rules-version',
-    'behind rules: 2 → histories of rules: 1 replay; bare → the gate is red and names the histories',
+    'behind rules: 2 → histories of rules: 1 replay; bare, or with rules: 2 for all → the gate is red and names the histories',
     async () => {
       expect(await gate(await bundleWith(behindRules))).toHaveLength((await recorded()).length);
-      const failure = await gate(await bundleWith(bare));
-      expect(failure).toBeInstanceOf(ReplayFailedError);
-      const { failures } = failure as ReplayFailedError;
-      const names = failures.map(({ name }) => name);
-      // Only where one answer asked for two effects.
-      expect(names).toContain('cancel-effect.bin');
-      expect(names).not.toContain('approval-waiting.bin');
-      for (const { error } of failures) {
-        expect(error.name).toBe('DeterminismViolationError');
-        expect(error.message).toContain('Nondeterminism');
+      for (const broken of [bare, unmarkedRules]) {
+        const failure = await gate(await bundleWith(broken));
+        expect(failure).toBeInstanceOf(ReplayFailedError);
+        const { failures } = failure as ReplayFailedError;
+        const names = failures.map(({ name }) => name);
+        // Only where one answer asked for two effects.
+        expect(names).toContain('cancel-effect.bin');
+        expect(names).not.toContain('approval-waiting.bin');
+        for (const { error } of failures) {
+          expect(error.name).toBe('DeterminismViolationError');
+          expect(error.message).toContain('Nondeterminism');
+        }
       }
     },
   );
