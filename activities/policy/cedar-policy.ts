@@ -14,6 +14,7 @@ import { toErrorCode, toErrorMessage } from '../error-facts.ts';
 import { loadOptionalPackage } from '../optional-package.ts';
 import { toCedarContext } from './cedar-context.ts';
 import { parseCedarFile, type CedarRule } from './cedar-file.ts';
+import { loadCedar } from './load-cedar.ts';
 import { type Policy, PolicyUnavailableError } from './policy.ts';
 
 const PACKAGE = '@cedar-policy/cedar-wasm';
@@ -36,7 +37,7 @@ const defaultPolicy: Policy = {
  */
 export async function loadPolicy(
   file: string | undefined,
-  importCedar: () => Promise<typeof Cedar> = () => import('@cedar-policy/cedar-wasm/nodejs'),
+  importCedar: () => Promise<typeof Cedar> = loadCedar,
 ): Promise<Policy> {
   if (file === undefined) return defaultPolicy;
   const text = await readPolicyFile(file);

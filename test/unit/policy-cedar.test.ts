@@ -1,10 +1,13 @@
 // The Cedar policy as users meet it: verdicts, the rule that decided, errors at load, and failing closed.
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Policy } from '../../activities/policy/policy.ts';
 import { loadPolicy } from '../../activities/policy/cedar-policy.ts';
+import { runtimeArguments } from '../../devstack/runtime-arguments.ts';
 import {
   defaultVerdict,
   isSameOrWeaker,
@@ -278,5 +281,15 @@ describe('requirements', () => {
     expect(verdictAtSend(forbid, undefined)).toMatchObject({
       message: 'forbidden by rule payee-blocked: blocked',
     });
+  });
+});
+
+describe('a process that lives long', () => {
+  it('thousands of verdicts with garbage collections between them → it is still there', async () => {
+    const file = path.join(import.meta.dirname, 'fixtures/many-verdicts.ts');
+    const env = { ...process.env, NODE_OPTIONS: '--no-warnings' };
+    const words = ['--expose-gc', ...runtimeArguments(file), file];
+    const { stdout } = await promisify(execFile)(process.execPath, words, { env });
+    expect(stdout).toBe('done');
   });
 });
