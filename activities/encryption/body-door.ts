@@ -52,6 +52,7 @@ async function sealAll(
   statement: Statement,
   values: readonly unknown[],
 ): Promise<unknown[]> {
+  if (!keys && whenLocked === 'throw') return values.map(valueInTheClear);
   const sealed: unknown[] = [];
   // One after the other: the connection is one.
   for (const value of values) {
@@ -107,6 +108,11 @@ function secretsIn(value: unknown): readonly Secret[] {
   if (value instanceof Secret) return [value];
   if (typeof value !== 'object' || value === null) return [];
   return Object.values(value).flatMap(secretsIn);
+}
+
+function valueInTheClear(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(valueInTheClear);
+  return value instanceof Body ? inTheClear(value) : value;
 }
 
 function inTheClear({ shape }: Body): string | Buffer {
@@ -170,12 +176,12 @@ async function openAll<Row>(
   rows: Row[],
   values: readonly unknown[],
 ): Promise<Row[]> {
-  const asked = values.filter(isRunKey);
   const found: Found[] = [];
   for (const row of rows as Record<string, unknown>[]) {
     for (const column of Object.keys(row)) collect(found, row, column, [row, column]);
   }
   if (found.length === 0) return rows;
+  const asked = values.filter(isRunKey);
   const ids = [...new Set(found.map(({ envelope }) => envelope.keyId))];
   const held = await keys.toRead(statement, ids);
   for (const each of found) {
