@@ -1,66 +1,73 @@
-// Whether a series of memory samples has reached a plateau: the Theil–Sen slope of its second half. Pure.
+// Whether a series of memory samples grows: the Theil–Sen slope behind the warm-up, with its confidence interval. Pure.
 
-/** Resident memory of a process after so many units of work. */
-export interface MemorySample {
-  /** Runs that had ended. */
+/** Memory after so many units of work, at a moment when nothing is under way. */
+export interface Point {
   readonly runs: number;
   readonly mb: number;
 }
 
-export interface PlateauLimits {
-  /** Resident memory that no sample may exceed, in MB. */
-  readonly mbMax: number;
-  /** Growth a run that is still a plateau, in KB. */
-  readonly kbPerRunMax: number;
-}
-
-export interface Plateau {
+export interface Growth {
+  /** The median of the slopes of all pairs, in KB a run. */
   readonly kbPerRun: number;
-  readonly maxMb: number;
-  /** The samples that the slope is of. */
-  readonly samples: number;
-  readonly isPlateau: boolean;
-  readonly violations: readonly string[];
+  /** The interval that holds the slope with 95 % confidence, in KB a run. */
+  readonly fromKb: number;
+  readonly toKb: number;
+  /** The points that the slope is of. */
+  readonly points: number;
+  /** `unclear`: the interval holds the limit, so there are too few runs to say. */
+  readonly verdict: 'plateau' | 'leak' | 'unclear';
 }
 
-/** Fewer are no series. */
-const SAMPLES_MIN = 8;
+/** Fewer have no interval of 95 %. */
+const POINTS_MIN = 8;
+/** Of the normal distribution: 95 % lie within so many standard deviations. */
+const Z_95 = 1.96;
 
 /**
- * The first half of the runs is the warm-up: caches fill, code is compiled. Of the rest the slope is the median of the
- * slopes of all pairs, so that a garbage collection more or less does not move it. Throws a `RangeError` for too few samples.
+ * Growth behind the first `warmUpRuns`, when caches have filled and code is compiled. A point far off does not move the
+ * slope, and noise widens its interval: a plateau is an interval below `kbPerRunMax`, a leak one above it.
+ * Throws a `RangeError` for too few points.
  */
-export function judgePlateau(samples: readonly MemorySample[], limits: PlateauLimits): Plateau {
-  const end = samples.at(-1)?.runs ?? 0;
-  const warm = samples.filter(({ runs }) => runs >= end / 2);
-  if (warm.length < SAMPLES_MIN) {
-    throw new RangeError(`${warm.length} samples after the warm-up: ${SAMPLES_MIN} are needed`);
+export function judgeGrowth(
+  series: readonly Point[],
+  { warmUpRuns, kbPerRunMax }: { readonly warmUpRuns: number; readonly kbPerRunMax: number },
+): Growth {
+  const warm = series.filter(({ runs }) => runs >= warmUpRuns);
+  if (warm.length < POINTS_MIN) {
+    throw new RangeError(`${warm.length} samples behind the warm-up: ${POINTS_MIN} are needed`);
   }
-  const kbPerRun = theilSen(warm) * 1_024;
-  const maxMb = Math.max(...samples.map(({ mb }) => mb));
-  const violations = [
-    ...(kbPerRun > limits.kbPerRunMax
-      ? [`memory grows by ${kbPerRun.toFixed(1)} KB a run, more than ${limits.kbPerRunMax}`]
-      : []),
-    ...(maxMb > limits.mbMax ? [`${maxMb.toFixed(0)} MB, more than ${limits.mbMax}`] : []),
+  const slopes = slopesOfPairs(warm);
+  const [from, to] = boundsOf(slopes.length, warm.length);
+  const [kbPerRun, fromKb, toKb] = [
+    at(slopes, (slopes.length - 1) / 2),
+    at(slopes, from),
+    at(slopes, to),
   ];
-  return {
-    kbPerRun,
-    maxMb,
-    samples: warm.length,
-    isPlateau: violations.length === 0,
-    violations,
-  };
+  const verdict = toKb <= kbPerRunMax ? 'plateau' : fromKb > kbPerRunMax ? 'leak' : 'unclear';
+  return { kbPerRun, fromKb, toKb, points: warm.length, verdict };
 }
 
-/** MB a run. */
-function theilSen(samples: readonly MemorySample[]): number {
-  const slopes = samples.flatMap((a, at) =>
-    samples
-      .slice(at + 1)
-      .filter((b) => b.runs > a.runs)
-      .map((b) => (b.mb - a.mb) / (b.runs - a.runs)),
-  );
-  const sorted = slopes.sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+/** In KB a run, in ascending order. */
+function slopesOfPairs(points: readonly Point[]): number[] {
+  return points
+    .flatMap((a, index) =>
+      points
+        .slice(index + 1)
+        .filter((b) => b.runs > a.runs)
+        .map((b) => ((b.mb - a.mb) * 1_024) / (b.runs - a.runs)),
+    )
+    .sort((a, b) => a - b);
+}
+
+/** The ranks of the interval's ends among the slopes, by the variance of Kendall's statistic (Sen 1968). */
+function boundsOf(slopes: number, points: number): [number, number] {
+  const spread = Z_95 * Math.sqrt((points * (points - 1) * (2 * points + 5)) / 18);
+  return [Math.floor((slopes - spread) / 2), Math.ceil((slopes + spread) / 2)];
+}
+
+/** The value at a rank, between two ranks their mean. */
+function at(sorted: readonly number[], rank: number): number {
+  const inside = Math.min(Math.max(rank, 0), sorted.length - 1);
+  const [low = 0, high = 0] = [sorted[Math.floor(inside)], sorted[Math.ceil(inside)]];
+  return (low + high) / 2;
 }

@@ -1,55 +1,61 @@
-// The judge of memory series: noise is no leak, and a leak is not hidden by noise.
+// The judge of memory series: noise is no leak, a leak is not hidden by noise, and too little is no verdict.
 import { describe, expect, it } from '@jest/globals';
-import { judgePlateau, type MemorySample } from '../../bench/memory/plateau.ts';
-import { guarantee } from '../guarantee.ts';
+import { judgeGrowth, type Point } from '../../bench/memory/plateau.ts';
 
-const LIMITS = { mbMax: 512, kbPerRunMax: 32 };
+const LIMITS = { warmUpRuns: 250, kbPerRunMax: 32 };
 
-/** Warms up towards `base` MB, then adds `kbPerRun`, with garbage that comes and goes. */
-function series(base: number, kbPerRun: number, noiseMb = 20, runs = 500): MemorySample[] {
+/** Warms up towards 300 MB, then adds `kbPerRun`, with garbage that comes and goes. */
+function series(kbPerRun: number, noiseMb = 4, runs = 500): Point[] {
   let state = 7;
   const random = (): number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return state / 2 ** 32;
   };
-  return Array.from({ length: runs / 5 }, (_, at) => {
-    const run = at * 5;
-    const warm = base * (1 - Math.exp(-run / 40));
+  return Array.from({ length: runs / 10 }, (_, at) => {
+    const run = (at + 1) * 10;
+    const warm = 300 * (1 - Math.exp(-run / 40));
     return { runs: run, mb: warm + (kbPerRun * run) / 1_024 + (random() - 0.5) * noiseMb };
   });
 }
 
-describe('judgePlateau', () => {
-  guarantee(
-    ['S3-19', 'F-28'],
-    'warm-up and noise of 20 MB → a plateau; the same with 200 KB kept a run → a leak, by its size',
-    () => {
-      expect(judgePlateau(series(300, 0), LIMITS)).toMatchObject({ isPlateau: true });
-      const leak = judgePlateau(series(300, 200), LIMITS);
-      expect(leak.isPlateau).toBe(false);
-      expect(leak.kbPerRun).toBeGreaterThan(150);
-      expect(leak.kbPerRun).toBeLessThan(250);
-      expect(leak.violations[0]).toMatch(/^memory grows by \d+\.\d KB a run, more than 32$/);
-    },
-  );
+describe('judgeGrowth', () => {
+  it('warm-up and noise → a plateau; the same with 128 KB kept a run → a leak, by its size', () => {
+    expect(judgeGrowth(series(0), LIMITS)).toMatchObject({ verdict: 'plateau', points: 26 });
+    const leak = judgeGrowth(series(128), LIMITS);
+    expect(leak.verdict).toBe('leak');
+    expect(leak.fromKb).toBeLessThan(128);
+    expect(leak.toKb).toBeGreaterThan(128);
+  });
 
   it('one collection in the middle, or one sample far off → the slope does not move', () => {
-    const calm = series(300, 0, 4);
-    const sawtooth = calm.map(({ runs, mb }) => ({ runs, mb: mb + (runs % 60) / 3 }));
-    const spiked = calm.map((sample, at) => (at === 95 ? { ...sample, mb: 500 } : sample));
-    for (const samples of [sawtooth, spiked]) {
-      expect(judgePlateau(samples, LIMITS).isPlateau).toBe(true);
+    const calm = series(0, 1);
+    const sawtooth = calm.map(({ runs, mb }) => ({ runs, mb: mb + (runs % 60) / 30 }));
+    const spiked = calm.map((point, at) => (at === 45 ? { ...point, mb: 500 } : point));
+    for (const points of [sawtooth, spiked]) {
+      expect(judgeGrowth(points, LIMITS).verdict).toBe('plateau');
     }
   });
 
-  it('flat, but above the limit → no plateau, by its height', () => {
-    const { violations } = judgePlateau(series(600, 0), LIMITS);
-    expect(violations).toEqual([expect.stringMatching(/^6\d\d MB, more than 512$/)]);
+  it('a leak behind more noise than it adds → unclear, neither a leak nor a plateau', () => {
+    const { verdict, fromKb, toKb } = judgeGrowth(series(48, 200), LIMITS);
+    expect(verdict).toBe('unclear');
+    expect(fromKb).toBeLessThan(LIMITS.kbPerRunMax);
+    expect(toKb).toBeGreaterThan(LIMITS.kbPerRunMax);
+  });
+
+  it('its interval holds the true slope, in 19 of 20 series', () => {
+    const held = Array.from({ length: 200 }, (_, seed) => {
+      // Each of another noise: the same numbers, from another place on.
+      const points = series(50, 20, 500 + seed * 10).slice(-26);
+      const { fromKb, toKb } = judgeGrowth(points, { ...LIMITS, warmUpRuns: 0 });
+      return fromKb <= 50 && 50 <= toKb;
+    });
+    expect(held.filter(Boolean).length).toBeGreaterThan(170);
   });
 
   it('too few samples → an error, not a verdict', () => {
-    expect(() => judgePlateau(series(300, 0).slice(0, 5), LIMITS)).toThrow(
-      '3 samples after the warm-up: 8 are needed',
+    expect(() => judgeGrowth(series(0).slice(0, 30), LIMITS)).toThrow(
+      '6 samples behind the warm-up: 8 are needed',
     );
   });
 });
