@@ -132,11 +132,7 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
   return {
     shutdown: () => worker.shutdown(),
     async run() {
-      if (supervisor) {
-        const told = supervisor.untilToldToRun(config);
-        void warmUp(config);
-        await told;
-      }
+      if (supervisor) await supervisor.untilToldToRun(config, () => void warmUp(config));
       const running = worker.run();
       try {
         supervisor?.isPolling();

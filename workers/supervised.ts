@@ -10,11 +10,17 @@ import {
 export interface Supervisor {
   /** What the workers of one supervisor share. */
   readonly sharedFolder: string;
-  /** Says that this worker is ready, and resolves when it is to poll. Does not return when it is not needed. */
-  untilToldToRun(worker: ReadyWorker): Promise<void>;
+  /**
+   * Says that this worker is ready, and resolves when it is to poll. Does not return when it is not needed. Calls `onSpare`
+   * when it has to wait: what a first worker does not need to poll must not come in between.
+   */
+  untilToldToRun(worker: ReadyWorker, onSpare: () => void): Promise<void>;
   /** Says that it polls. */
   isPolling(): void;
 }
+
+/** Who is not told to run for so long is a spare. */
+const SPARE_AFTER_MS = 200;
 
 let found: Supervisor | undefined;
 
@@ -49,9 +55,10 @@ function connect(sharedFolder: string): Supervisor {
   };
   return {
     sharedFolder,
-    untilToldToRun(worker) {
+    untilToldToRun(worker, onSpare) {
       say({ kind: 'ready', worker });
-      return told;
+      const waits = setTimeout(onSpare, SPARE_AFTER_MS);
+      return told.finally(() => clearTimeout(waits));
     },
     isPolling: () => say({ kind: 'polling' }),
   };

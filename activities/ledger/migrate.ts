@@ -1,15 +1,20 @@
 // Brings the ledger's schema up to this build: plain SQL files, one runner at a time.
-import { join } from 'node:path';
+import { readdir } from 'node:fs/promises';
+import { join, parse } from 'node:path';
 import pg from 'pg';
-import { runner } from 'node-pg-migrate';
 import { packageRoot } from '../package-root.ts';
+
+const TABLE = 'pawl_migrations';
 
 export interface MigrateOptions {
   /** Gives up when another process migrates for longer than this. @default 60_000 */
   readonly timeoutMs?: number;
 }
 
-/** Applies the missing migrations and returns their names; waits while another process does the same. */
+/**
+ * Applies the missing migrations and returns their names; waits while another process does the same. Where none is missing
+ * it only reads.
+ */
 export async function migrate(
   databaseUrl: string,
   { timeoutMs = 60_000 }: MigrateOptions = {},
@@ -20,14 +25,17 @@ export async function migrate(
   client.on('error', (error) => (broken ??= error));
   await client.connect();
   try {
+    const folder = join(packageRoot(), 'activities/ledger/migrations');
+    if (await isUpToDate(client, folder)) return [];
+    const { runner } = await import('node-pg-migrate');
     // One transaction holds lock and migrations: behind a pooler, a session's lock would stay on somebody else's connection.
     await client.query(`begin; set local lock_timeout = ${timeoutMs}`);
     await client.query("select pg_advisory_xact_lock(hashtextextended('pawl.migrations', 0))");
     const applied = await runner({
       dbClient: client,
-      dir: join(packageRoot(), 'activities/ledger/migrations'),
+      dir: folder,
       direction: 'up',
-      migrationsTable: 'pawl_migrations',
+      migrationsTable: TABLE,
       noLock: true,
       singleTransaction: true,
       log: () => undefined,
@@ -41,4 +49,14 @@ export async function migrate(
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+async function isUpToDate(client: pg.Client, folder: string): Promise<boolean> {
+  const { rows: found } = await client.query<{ name: string | null }>(
+    `select to_regclass('${TABLE}') as name`,
+  );
+  if (!found[0]?.name) return false;
+  const { rows: applied } = await client.query<{ name: string }>(`select name from ${TABLE}`);
+  const names = new Set(applied.map(({ name }) => name));
+  return (await readdir(folder)).every((file) => names.has(parse(file).name));
 }

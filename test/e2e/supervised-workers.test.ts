@@ -10,6 +10,7 @@ import { type Site, withSite } from '../../bench/recovery/site.ts';
 import { runtimeArguments } from '../../devstack/runtime-arguments.ts';
 import { until } from '../../testing/until.ts';
 import { guarantee } from '../guarantee.ts';
+import { NOTE_MODULES, readLoadedPackages } from './fixtures/loaded-packages.ts';
 
 const CLI = new URL('../../client/cli/main.ts', import.meta.url).pathname;
 const WORKER = new URL('../../bench/recovery/worker.ts', import.meta.url).pathname;
@@ -39,12 +40,17 @@ let supervisor: Supervisor;
 let leave: () => void;
 let left: Promise<void>;
 
-function startSupervisor({ env }: Site, ...words: string[]): Supervisor {
+function startSupervisor({ env, folder }: Site, ...words: string[]): Supervisor {
   const child = spawn(
     process.execPath,
     [...runtimeArguments(CLI), CLI, 'worker', ...words, '--json'],
     {
-      env: { ...process.env, ...env, NODE_OPTIONS: '' },
+      env: {
+        ...process.env,
+        ...env,
+        NODE_OPTIONS: `--no-warnings --import ${NOTE_MODULES}`,
+        MODULES_FILE: modulesFile(folder),
+      },
       stdio: ['ignore', 'pipe', 'ignore'],
     },
   );
@@ -94,6 +100,22 @@ afterAll(async () => {
   await left;
 }, TEST_MS);
 
+/** Once a worker polls; a duration would depend on the machine. */
+const NOT_BEFORE_POLLING = [
+  '@anthropic-ai/sdk',
+  'openai',
+  '@swc/core',
+  'terser',
+  'node-pg-migrate',
+  'commander',
+];
+/** The SDK loads the entry of the bundler, which loads the bundler when it is used. */
+const WEBPACK_ENTRY_MODULES = 2;
+
+function modulesFile(folder: string): string {
+  return join(folder, 'modules.txt');
+}
+
 const receiptsOf = (reference: string) => site.bank.receipts({ reference });
 const isPaid = (reference: string) => until(() => receiptsOf(reference)[0], { what: reference });
 
@@ -115,6 +137,32 @@ async function pendingTaskState(runKey: string): Promise<number | null | undefin
 
 /** PENDING_WORKFLOW_TASK_STATE_STARTED */
 const TAKEN = 2;
+
+describe('the first worker, with a bundle that was made before', () => {
+  it('polls → it has loaded no bundler, compiler, migration or SDK of a model, the supervisor no client before it', async () => {
+    const { pid } = await supervisor.steady();
+    const packages = new Map(
+      readLoadedPackages(modulesFile(site.folder))
+        .filter((each) => each.pid === pid)
+        .map(({ name, modules }) => [name, modules]),
+    );
+    expect(packages.get('@temporalio/worker')).toBeGreaterThan(0);
+    expect(NOT_BEFORE_POLLING.filter((name) => packages.has(name))).toEqual([]);
+    expect(packages.get('webpack')).toBeLessThanOrEqual(WEBPACK_ENTRY_MODULES);
+    // The order in the file is the order of loading: the command line, the supervisor, the worker, and then the client.
+    const client = await until(
+      () => {
+        const all = readLoadedPackages(modulesFile(site.folder));
+        const [, parent] = new Set(all.map((each) => each.pid));
+        const at = (of?: number) =>
+          all.findIndex((each) => each.pid === of && each.name === '@temporalio/client');
+        return at(parent) >= 0 && { ofWorker: at(pid), ofSupervisor: at(parent) };
+      },
+      { what: "the supervisor's connection to Temporal" },
+    );
+    expect(client.ofSupervisor).toBeGreaterThan(client.ofWorker);
+  });
+});
 
 describe('the worker is killed with SIGKILL', () => {
   guarantee(

@@ -1,8 +1,7 @@
 // The supervisor's connection to Temporal, open before it is needed: a worker that has died is settled in milliseconds.
-import { Client, Connection } from '@temporalio/client';
+import type { Client, Connection } from '@temporalio/client';
 import type { ReadyWorker } from './messages.ts';
 import type { Notify } from './notices.ts';
-import { settleDeadWorker } from './settle.ts';
 
 export interface Settler {
   /** Connects to where this worker is. */
@@ -14,6 +13,9 @@ export interface Settler {
   /** Waits for what is being handed back. */
   close(): Promise<void>;
 }
+
+/** A third of a second that the first worker does not wait for: Temporal's client is loaded when that one is ready. */
+const loadSettling = (): Promise<typeof import('./settle.ts')> => import('./settle.ts');
 
 interface Site {
   readonly connection: Connection;
@@ -39,13 +41,14 @@ export function createSettler(notify: Notify): Settler {
   async function settle(worker: ReadyWorker, onFree: () => void): Promise<void> {
     const startedAtMs = performance.now();
     const { client, namespaceId } = await siteOf(worker);
+    const { settleDeadWorker } = await loadSettling();
     const settled = await settleDeadWorker(client, namespaceId, worker, onFree);
     const tookMs = performance.now() - startedAtMs;
     notify({ event: 'settled', identity: worker.identity, tookMs, ...settled });
   }
 
   return {
-    prepare: (worker) => void siteOf(worker).catch(tell),
+    prepare: (worker) => void Promise.all([siteOf(worker), loadSettling()]).catch(tell),
     settle(worker, onFree) {
       busy += 1;
       let isFree = false;
@@ -81,6 +84,7 @@ export function createSettler(notify: Notify): Settler {
 }
 
 async function openSite({ temporalAddress, namespace }: ReadyWorker): Promise<Site> {
+  const { Client, Connection } = await import('@temporalio/client');
   const connection = await Connection.connect({ address: temporalAddress });
   try {
     const client = new Client({ connection, namespace });
