@@ -1,13 +1,10 @@
 // OpenAI through its official SDK: one request per call, no retries, answers streamed.
-import { loadOptionalPackage } from '../optional-package.ts';
-import { ModelCallError, type ModelProvider, type ProviderAccount } from './model-provider.ts';
+import type { ModelProvider, ProviderAccount } from './model-provider.ts';
 import { OpenAiAnswer, toOpenAiRequest } from './openai-wire.ts';
-import { toMissingPackageFacts } from './sdk-errors.ts';
+import { createSdkClient } from './sdk-client.ts';
 import { readStreamedCall } from './streamed-call.ts';
 
-const PACKAGE = 'openai';
 const NAME = 'openai';
-const TIMEOUT_MS = 600_000;
 
 type Sdk = typeof import('openai');
 
@@ -16,26 +13,19 @@ export function createOpenAiProvider(
   account: ProviderAccount,
   importSdk: () => Promise<Sdk> = () => import('openai'),
 ): ModelProvider {
-  const baseURL = new URL(account.baseURL ?? 'https://api.openai.com/v1').href;
-  const open = ({ OpenAI }: Sdk, own?: typeof fetch): InstanceType<Sdk['OpenAI']> =>
-    new OpenAI({
-      apiKey: account.apiKey,
-      baseURL,
-      maxRetries: 0,
-      timeout: account.timeoutMs ?? TIMEOUT_MS,
-      logLevel: 'off',
-      ...(own ? { fetch: own } : {}),
-    });
-  let loading: Promise<Sdk> | undefined;
-  let usual: InstanceType<Sdk['OpenAI']> | undefined;
+  const clientFor = createSdkClient<Sdk, InstanceType<Sdk['OpenAI']>>({
+    provider: NAME,
+    packageName: 'openai',
+    needer: 'A model of OpenAI',
+    importSdk,
+    account,
+    defaultBaseUrl: 'https://api.openai.com/v1',
+    open: ({ OpenAI }, settings) => new OpenAI({ ...settings }),
+  });
   return {
     name: NAME,
     async call(request, context) {
-      loading ??= loadSdk(importSdk);
-      // A package that is missing is looked for again.
-      loading.catch(() => (loading = undefined));
-      const sdk = await loading;
-      const client = context.fetch ? open(sdk, context.fetch) : (usual ??= open(sdk));
+      const { sdk, client } = await clientFor(context.fetch);
       // The SDK's own `idempotencyKey` option sends nothing, so the header is ours.
       const headers = { 'idempotency-key': context.idempotencyKey };
       return readStreamedCall({
@@ -51,13 +41,4 @@ export function createOpenAiProvider(
       });
     },
   };
-}
-
-async function loadSdk(importSdk: () => Promise<Sdk>): Promise<Sdk> {
-  try {
-    return await loadOptionalPackage(PACKAGE, 'A model of OpenAI', importSdk);
-  } catch (error) {
-    const facts = toMissingPackageFacts(error, NAME);
-    throw facts ? new ModelCallError(facts) : error;
-  }
 }
