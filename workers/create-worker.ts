@@ -1,6 +1,12 @@
 // Wires a worker: the ledger, the models, the tools and the workflows on one task queue.
 import { Client } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import { createActivities } from '../activities/index.ts';
 import { type CrashHook, crashHookFrom } from '../activities/effects/crash-points.ts';
 import { systemClock } from '../activities/clock.ts';
@@ -33,6 +39,7 @@ import { ensureReconciler } from './reconciler-schedule.ts';
 import { announceWorker } from './registration.ts';
 import { findSupervisor } from './supervised.ts';
 import { warmUp } from './warm-up.ts';
+import { WORKER_SETTINGS } from './worker-settings.ts';
 import { findWorkflowBundle, type WorkflowBundle } from './workflow-bundle.ts';
 import { createWorkflowsPort } from './workflows-port.ts';
 
@@ -78,11 +85,6 @@ export interface PawlWorker {
   shutdown(): void;
 }
 
-/** How long a dead worker's sticky queue keeps its tasks, where no supervisor sees the death. */
-const STICKY_TIMEOUT = '3s';
-/** The SDK would hold beats back for 0.8 of their time-out: one that comes a second late would be a death. */
-const BEATS_HELD_BACK = '1s';
-
 /** Connects, migrates and wires. Throws an error that names what is missing, before any task is taken. */
 export async function createWorker(options: CreateWorkerOptions): Promise<PawlWorker> {
   const config = options.config ?? readWorkerConfig();
@@ -120,10 +122,8 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
     ...(history
       ? { dataConverter: { ...history, failureConverterPath: failureConverterPath() } }
       : {}),
-    maxCachedWorkflows: options.maxCachedWorkflows ?? 200,
-    stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
-    maxHeartbeatThrottleInterval: BEATS_HELD_BACK,
-    shutdownGraceTime: options.shutdownGraceTime ?? '20s',
+    ...WORKER_SETTINGS,
+    ...pickSettings(options),
   });
   await ensureReconciler(client, config.taskQueue, options.reconcileEveryMs ?? 30_000);
   const announce = (): Promise<() => Promise<void>> => announceWorker(database, config, registry);
@@ -149,6 +149,13 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
       }
     },
   };
+}
+
+function pickSettings({
+  maxCachedWorkflows = WORKER_SETTINGS.maxCachedWorkflows,
+  shutdownGraceTime = WORKER_SETTINGS.shutdownGraceTime,
+}: CreateWorkerOptions): Pick<WorkerOptions, 'maxCachedWorkflows' | 'shutdownGraceTime'> {
+  return { maxCachedWorkflows, shutdownGraceTime };
 }
 
 /** Throws a `TypeError` for a name that is Pawl's own. */

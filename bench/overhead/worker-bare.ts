@@ -1,5 +1,6 @@
 // A worker's process of the bare SDK with the settings of Pawl's worker; prints `ready` when it polls.
 import { NativeConnection, Worker } from '@temporalio/worker';
+import { WORKER_SETTINGS } from '../../workers/worker-settings.ts';
 import { readVariable, Variable } from './contenders.ts';
 import { countStatements } from './count-statements.ts';
 import { createSteps } from './steps.ts';
@@ -15,11 +16,7 @@ const worker = await Worker.create({
   activities: { ...createBareActivities(createSteps(), transcript) },
   workflowBundle: { codePath: readVariable(Variable.Bundle) },
   buildId: 'dev',
-  // As workers/create-worker.ts has them.
-  maxCachedWorkflows: 200,
-  stickyQueueScheduleToStartTimeout: '3s',
-  maxHeartbeatThrottleInterval: '1s',
-  shutdownGraceTime: '20s',
+  ...WORKER_SETTINGS,
 });
 process.stdout.write('ready\n');
 await worker.run();
