@@ -23,6 +23,8 @@ export interface ToolDescription {
   /** It has a `compensate`: what it did can be undone. */
   readonly canCompensate?: boolean;
   readonly callsPerRunMax?: number | null;
+  /** Its first attempt runs inside of the workflow task. @default false */
+  readonly local?: boolean;
   /** What a reader of the declaration should think about, such as an effect without identity. */
   readonly warnings: readonly string[];
 }

@@ -66,6 +66,7 @@ function describeTool(tool: AnyTool): Json {
     parallel: tool.parallel,
     canCompensate: tool.compensation !== undefined,
     callsPerRunMax: tool.callsPerRunMax ?? null,
+    ...(tool.local ? { local: true } : {}),
     warnings: warningsOf(tool),
   };
 }

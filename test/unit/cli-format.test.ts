@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { createPaint, hasColour } from '../../client/cli/cli-io.ts';
 import { toSafeLine, toSafeText } from '../../client/cli/format/safe-text.ts';
 import { formatCard, formatTable } from '../../client/cli/format/table.ts';
+import { formatAgents } from '../../client/cli/format/tool-format.ts';
 import {
   formatCause,
   formatCost,
@@ -30,6 +31,20 @@ describe('text from models and receivers', () => {
 
   it('newlines of a block → kept, control characters not', () => {
     expect(toSafeText('a\nb\u0007')).toBe('a\nb\\u{7}');
+  });
+});
+
+describe('tools', () => {
+  it('a local one → says so beside its time-out', () => {
+    const tool = {
+      ...{ name: 'pay', description: 'Pays.', contract: 'keyed', sendsMax: 4, timeoutMs: 2_000 },
+      ...{ hasProbe: false, hasIdentity: true, parallel: false, local: true, warnings: [] },
+    } as const;
+    const agent = {
+      ...{ agent: 'payer', hash: 'h', inputSchema: {}, tools: [tool], isLive: true, seenAt: NOW },
+      ...{ workers: ['w'], model: { primary: 'anthropic/x', fallbacks: [] } },
+    };
+    expect(formatAgents(plain, [agent], NOW)).toMatch(/pay +keyed .* local, 2 ?s /);
   });
 });
 

@@ -49,7 +49,7 @@ function formatTools(io: Terminal, tools: readonly ToolDescription[]): string {
       },
       { head: 'PROBE', cell: ({ hasProbe }) => (hasProbe ? 'yes' : '-') },
       { head: 'IDENTITY', cell: formatIdentity, tone: identityTone },
-      { head: 'TIME-OUT', cell: ({ timeoutMs }) => formatDuration(timeoutMs), align: 'right' },
+      { head: 'TIME-OUT', cell: formatTimeout, align: 'right' },
       { head: 'SENDS', cell: ({ sendsMax }) => `<= ${sendsMax}`, align: 'right' },
       {
         head: 'CALLS',
@@ -59,6 +59,10 @@ function formatTools(io: Terminal, tools: readonly ToolDescription[]): string {
     ],
     tools,
   );
+}
+
+function formatTimeout({ timeoutMs, local }: ToolDescription): string {
+  return `${local ? 'local, ' : ''}${formatDuration(timeoutMs)}`;
 }
 
 function formatIdentity({ contract, hasIdentity }: ToolDescription): string {
