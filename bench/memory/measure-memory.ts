@@ -52,7 +52,7 @@ export interface MemoryReport {
   readonly violations: readonly string[];
 }
 
-/** Growth a run that is still a plateau: the half of it in the heap, all of it in resident memory. */
+/** Growth a run that is still a plateau; resident memory has the noise of the allocators in it. */
 export const LIMITS = { residentMbMax: 512, heapKbPerRun: 32, residentKbPerRun: 64 };
 
 export function measureMemory(options: MemoryOptions): Promise<MemoryReport> {

@@ -37,7 +37,8 @@ describe('text from models and receivers', () => {
 describe('tools', () => {
   it('a local one → says so beside its time-out', () => {
     const tool = {
-      ...{ name: 'pay', description: 'Pays.', contract: 'keyed', sendsMax: 4, timeoutMs: 2_000 },
+      ...{ name: 'pay', description: 'Pays.', sendsMax: 4, timeoutMs: 2_000 },
+      contract: 'keyed',
       ...{ hasProbe: false, hasIdentity: true, parallel: false, local: true, warnings: [] },
     } as const;
     const agent = {
