@@ -9,19 +9,25 @@ export interface PayerInput {
   readonly turns: number;
 }
 
+/** Set to `yes` for a worker whose transfer is a `local` tool. */
+export const LOCAL_TOOL = 'BENCH_LOCAL_TOOL';
+
 /** What a model call and a transfer take, in milliseconds: a worker is mostly killed in one of them. */
 export const MODEL_MS = 60;
 export const BANK_MS = 120;
 
 /** `payer` transfers without asking; `asker` is the same with Pawl's default policy, where each effect needs an approval. */
-export function recoveryAgents(bankUrl: string): readonly Agent<PayerInput, string>[] {
+export function recoveryAgents(
+  bankUrl: string,
+  { local }: { readonly local: boolean },
+): readonly Agent<PayerInput, string>[] {
   const transfer = defineTool({
     name: 'transfer',
     description: 'Transfers one cent.',
     input: z.object({ reference: z.string() }),
     output: z.object({ transferId: z.string() }),
     effect: { key: { retention: '24h' }, identity: ({ reference }) => ['transfer', reference] },
-    timeout: '10s',
+    ...(local ? { local } : { timeout: '10s' }),
     run: httpEffect({
       request: ({ reference }) => ({
         url: `${bankUrl}/transfers`,

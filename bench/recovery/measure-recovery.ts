@@ -1,6 +1,7 @@
 // Measures how soon runs go on after SIGKILL, for each way to start the next worker, on the same servers.
 import { join } from 'node:path';
 import { percentile } from '../safety/spread.ts';
+import { LOCAL_TOOL } from './agents.ts';
 import { type ManagerKind, MANAGERS, startManager } from './managers.ts';
 import { approvalToSendMs, firstStepMs, killOnce } from './scenes.ts';
 import { type Site, withSite } from './site.ts';
@@ -12,6 +13,8 @@ export interface RecoveryCounts {
   readonly crowds: number;
   /** Of the first steps, and of the approvals. */
   readonly steps: number;
+  /** 1: the transfer is a `local` tool. */
+  readonly local: number;
 }
 
 export interface Times {
@@ -61,12 +64,13 @@ export async function measureRecovery(
 async function runKills(
   site: Site,
   kind: ManagerKind,
-  { kills, crowds }: RecoveryCounts,
+  { kills, crowds, local }: RecoveryCounts,
   violations: string[],
   tell: (what: string) => void,
 ): Promise<ManagerReport> {
   const logFile = join(site.folder, 'worker.log');
-  const manager = startManager(kind, { workerFile: WORKER, env: site.env, logFile });
+  const env = { ...site.env, [LOCAL_TOOL]: local === 1 ? 'yes' : 'no' };
+  const manager = startManager(kind, { workerFile: WORKER, env, logFile });
   const starts: number[] = [];
   const killMany = async (count: number, runs: number): Promise<number[]> => {
     const times: number[] = [];

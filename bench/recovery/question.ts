@@ -48,6 +48,7 @@ export const recoveryQuestion = defineQuestion({
   counts: {
     kills: { usual: 20, min: 1, says: 'kills of each kind with one run at work' },
     crowds: { usual: 5, min: 0, says: 'kills of each kind with ten runs at work' },
+    local: { usual: 0, min: 0, says: '1: the transfer is a short tool (`local`)' },
     steps: { usual: 30, min: 1, says: 'first steps, and approvals' },
   },
   async ask(counts) {

@@ -1,7 +1,10 @@
 // The worker module of the recovery benchmark, as a user would write it.
 import { createWorker } from 'pawl/workers';
-import { recoveryAgents } from './agents.ts';
+import { LOCAL_TOOL, recoveryAgents } from './agents.ts';
 
-const worker = await createWorker({ agents: recoveryAgents(process.env['BANK_URL'] ?? '') });
+const local = process.env[LOCAL_TOOL] === 'yes';
+const worker = await createWorker({
+  agents: recoveryAgents(process.env['BANK_URL'] ?? '', { local }),
+});
 process.stdout.write('ready\n');
 await worker.run();
