@@ -1,10 +1,13 @@
-// `audit verify`: recomputes every run's hash chain, its commitments, the fold of its facts and its decisions' bindings.
+// `audit verify`: recomputes every run's hash chain, its commitments, the fold of its facts and its decisions' bindings; the
+// seals of rows are in audit-seals.
 import { createHash } from 'node:crypto';
 import { LOCKED_TEXT } from '../activities/encryption/encryption.ts';
 import { type EffectState, INTENDED } from '../domain/rules/effect.ts';
-import { type FactEntry, observe } from '../domain/rules/observe.ts';
+import { type FactEntry, type Observed, observe } from '../domain/rules/observe.ts';
 import { toBinding } from './approval-views.ts';
+import { verifyOutputs, verifyReferences, verifySeals } from './audit-seals.ts';
 import type { ClientContext } from './context.ts';
+import { findProcess } from './erase-run.ts';
 import { resolveRunKey } from './ids.ts';
 
 /** Something that is not as Pawl wrote it. */
@@ -21,7 +24,9 @@ export interface AuditReport {
   readonly runs: number;
   readonly entries: number;
   readonly effects: number;
-  /** Bodies compared with their commitments. */
+  /** Rows compared with their seals: of effects, facts, requests, calls, model steps, approvals, decisions and what came late. */
+  readonly rows: number;
+  /** Bodies of transcripts compared with their commitments. */
   readonly bodies: number;
   /** Entries of erased runs, whose bodies are gone as they should. */
   readonly erased: number;
@@ -41,6 +46,7 @@ interface Tally {
   runs: number;
   entries: number;
   effects: number;
+  rows: number;
   bodies: number;
   erased: number;
   locked: number;
@@ -54,12 +60,13 @@ export async function verifyAudit(
   context: ClientContext,
   { run, onProgress }: AuditOptions = {},
 ): Promise<AuditReport> {
-  const only = run === undefined ? null : await resolveRunKey(context, run);
+  const only = run === undefined ? null : await resolveAudited(context, run);
   const problems: AuditProblem[] = [];
   const tally: Tally = {
     runs: 0,
     entries: 0,
     effects: 0,
+    rows: 0,
     bodies: 0,
     erased: 0,
     locked: 0,
@@ -69,16 +76,34 @@ export async function verifyAudit(
   for (;;) {
     const page = await listAudited(context, only, after);
     for (const audited of page) {
-      await verifyTranscript(context, audited, tally);
-      await verifyEffects(context, audited, tally);
-      await verifyDecisions(context, audited, tally);
+      await verifyRun(context, audited, tally);
       tally.runs += 1;
+      onProgress?.(tally.runs);
     }
-    onProgress?.(tally.runs);
     after = page.at(-1)?.runKey ?? after;
     if (page.length < PAGE) break;
   }
   return { isIntact: problems.length === 0, ...tally };
+}
+
+/** In one snapshot: a live run writes while it is looked at. */
+function verifyRun(context: ClientContext, audited: Audited, tally: Tally): Promise<void> {
+  return context.database.transaction(async (query) => {
+    await query('set transaction isolation level repeatable read, read only');
+    const snapshot = { ...context, database: { ...context.database, query } };
+    const report = (where: string, what: string): void =>
+      void tally.problems.push({ runKey: audited.runKey, where, what });
+    await verifyTranscript(snapshot, audited, tally);
+    await verifyEffects(snapshot, audited, tally);
+    await verifyDecisions(snapshot, audited, tally);
+    tally.rows += await verifySeals(snapshot, audited, report);
+    await verifyReferences(snapshot, audited, report);
+    await verifyOutputs(snapshot, audited, report);
+  });
+}
+
+async function resolveAudited(context: ClientContext, typed: string): Promise<string> {
+  return (await findProcess(context, typed))?.runKey ?? resolveRunKey(context, typed);
 }
 
 interface Audited {
@@ -93,9 +118,17 @@ function listAudited(
   after: string,
 ): Promise<Audited[]> {
   return database.query<Audited>(
-    `select run_key as "runKey", turn, erased_at is not null as "isErased" from pawl.runs
-     where tenant = $1 and ($2::text is null or run_key = $2) and run_key > $3
-     order by run_key limit ${PAGE}`,
+    `select k.run_key as "runKey", coalesce(r.turn, 0) as turn, exists (
+         select 1 from pawl.erasures x where x.tenant = $1 and x.run_key = k.run_key) as "isErased"
+     from (
+       select run_key from pawl.runs where tenant = $1
+       union
+       select run_key from pawl.effects where tenant = $1
+       union
+       select run_key from pawl.transcript where tenant = $1 and seq = 1) k
+     left join pawl.runs r on r.tenant = $1 and r.run_key = k.run_key
+     where ($2::text is null or k.run_key = $2) and k.run_key > $3
+     order by k.run_key limit ${PAGE}`,
     [tenant, only, after],
   );
 }
@@ -187,6 +220,12 @@ interface AuditedEffect {
   readonly status: EffectState['status'];
   readonly sends: number;
   readonly hasConflict: boolean;
+  readonly absents: number;
+  readonly isPending: boolean;
+  readonly code: string | null;
+  readonly fence: number;
+  readonly sameAs: string | null;
+  readonly reference: string | null;
   readonly facts: readonly AuditedFact[];
 }
 
@@ -204,7 +243,8 @@ async function verifyEffects(
   tally: Tally,
 ): Promise<void> {
   const effects = await database.query<AuditedEffect>(
-    `select e.short_id as effect, e.id, e.status, e.sends, e.has_conflict as "hasConflict",
+    `select e.short_id as effect, e.id, e.status, e.sends, e.has_conflict as "hasConflict", e.absents, e.is_pending as "isPending", e.code, e.fence,
+       e.same_as as "sameAs", e.receiver_reference as reference,
        coalesce((select jsonb_agg(jsonb_build_object('ordinal', f.ordinal, 'kind', f.kind, 'source', f.source,
            'fence', f.fence, 'data', f.data - array['output', 'reason', 'message', 'evidence']) order by f.ordinal)
          from pawl.effect_facts f where f.tenant = e.tenant and f.effect_id = e.id), '[]') as facts
@@ -216,42 +256,65 @@ async function verifyEffects(
     const report = (what: string): number => tally.problems.push({ runKey, where: effect, what });
     const gap = facts.findIndex(({ ordinal }, at) => ordinal !== at + 1);
     if (gap >= 0 || facts.length === 0) report(`fact ${gap < 0 ? 1 : gap + 1} is missing`);
-    const state = fold(facts);
-    if (state === undefined) report('its facts cannot have happened in this order');
-    else if (state.status !== held.status)
-      report(`its facts make it ${state.status}, its row says ${held.status}`);
-    else if (state.sends !== held.sends)
-      report(`its facts say ${state.sends} sends, its row ${held.sends}`);
-    else if (state.conflict !== held.hasConflict)
-      report('its row and its facts differ on a conflict');
+    const folded = fold(facts);
+    if (folded === undefined) report('its facts cannot have happened in this order');
+    else reportDifferences(folded, held, report);
   }
 }
 
+function reportDifferences(
+  { state, fence, sameAs, reference }: Folded,
+  held: Omit<AuditedEffect, 'effect' | 'facts'>,
+  report: (what: string) => void,
+): void {
+  const pairs: readonly (readonly [what: string, ofFacts: unknown, ofRow: unknown])[] = [
+    ['status', state.status, held.status],
+    ['number of sends', state.sends, held.sends],
+    ['conflict', state.conflict, held.hasConflict],
+    ['number of absents', state.absents, held.absents],
+    ['pending', state.isPending ?? false, held.isPending],
+    ['code', state.code ?? null, held.code],
+    ['fence', fence, held.fence],
+    ['other effect', sameAs, held.sameAs],
+    ['reference', reference, held.reference],
+  ];
+  for (const [what, ofFacts, ofRow] of pairs) {
+    if (ofFacts === ofRow) continue;
+    report(`its ${what}: by its facts ${String(ofFacts)}, in its row ${String(ofRow)}`);
+  }
+}
+
+type Folded = Observed & { readonly fence: number };
+
 /** As the ledger folded them, one by one, each on the fence of the last permit; undefined: they contradict the rules. */
-function fold(facts: readonly AuditedFact[]): EffectState | undefined {
+function fold(facts: readonly AuditedFact[]): Folded | undefined {
   let fence = 0;
-  let state = INTENDED;
+  let folded: Observed = NOTHING;
   try {
     for (const { kind, source, fence: at, data } of facts) {
       if (kind === 'dispatched') fence = at ?? fence;
       const fact = { ...data, kind, source, output: null, reason: '', message: '' };
-      const entry = { fact, ...(at === null ? {} : { fence: at }) } as unknown as FactEntry;
-      const before = { ...EMPTY, state, fence };
-      state = observe(before, [entry], true).after.state;
+      const details = data;
+      const entry = {
+        fact,
+        details,
+        ...(at === null ? {} : { fence: at }),
+      } as unknown as FactEntry;
+      folded = observe({ ...folded, fence, identityHash: null }, [entry], true).after;
     }
-    return state;
+    return { ...folded, fence };
   } catch {
     return undefined;
   }
 }
 
-const EMPTY = {
+const NOTHING: Observed = {
+  state: INTENDED,
   output: null,
   outputProblem: null,
   sameAs: null,
   reference: null,
   holdsIdentity: false,
-  identityHash: null,
 };
 
 interface BoundRow {

@@ -4,7 +4,7 @@ import type { ClientContext } from './context.ts';
 import { ArgumentInvalidError, isPawlError, RunNotErasableError } from './errors.ts';
 import { resolveRunKey } from './ids.ts';
 
-/** One run, with the runs that its model asked for, or all runs about a subject. */
+/** One run, with the runs that its model asked for; a process of one's own workflows by its whole key; or all runs about a subject. */
 export type EraseTarget = { readonly run: string } | { readonly subject: string };
 
 export interface EraseOptions {
@@ -35,15 +35,53 @@ export async function eraseRuns(
   { reason, by = context.requester }: EraseOptions,
 ): Promise<EraseAnswer> {
   if (reason.trim() === '') throw new ArgumentInvalidError('An erasure needs a reason.');
-  const runKeys = await findTargets(context, target);
+  const process = 'run' in target ? await findProcess(context, target.run) : undefined;
+  const runKeys = process ? [process.runKey] : await findTargets(context, target);
   // All are looked at before the first is touched: a subject is not left half erased by a run that is live.
+  if (process) await checkEnded(context, process);
   for (const runKey of runKeys) await checkErasable(context, runKey);
   const runs: ErasedRun[] = [];
   for (const runKey of runKeys) {
     const rows = await eraseBodies(context, runKey, { cause: 'erase', by, reason });
-    runs.push({ runKey, rows, histories: await deleteHistories(context, runKey) });
+    const workflowIds = process?.workflowIds ?? [runKey, `${runKey}-compensate`];
+    runs.push({ runKey, rows, histories: await deleteHistories(context, workflowIds) });
   }
   return { runs, forks: await findForks(context, runKeys) };
+}
+
+/** A process of somebody's own workflows: its effects have its key, and there is no run. */
+interface Process {
+  readonly runKey: string;
+  /** Those that asked for its effects. */
+  readonly workflowIds: readonly string[];
+}
+
+/** By its whole key: it is not one that Pawl has minted. Undefined where there is a run, or nothing. */
+export async function findProcess(
+  { database, tenant }: ClientContext,
+  typed: string,
+): Promise<Process | undefined> {
+  const [row] = await database.query<{ ids: string[] | null }>(
+    `select array_agg(distinct workflow_id) filter (where workflow_id is not null) as ids from pawl.effects
+     where tenant = $1 and run_key = $2
+       and not exists (select 1 from pawl.runs where tenant = $1 and run_key = $2)
+       and not exists (select 1 from pawl.transcript where tenant = $1 and run_key = $2)
+     having count(*) > 0`,
+    [tenant, typed],
+  );
+  return row && { runKey: typed, workflowIds: row.ids ?? [] };
+}
+
+/** Only Temporal knows whether it has ended. */
+async function checkEnded(
+  { temporal }: ClientContext,
+  { runKey, workflowIds }: Process,
+): Promise<void> {
+  for (const workflowId of workflowIds) {
+    if (!(await temporal.isRunning(workflowId))) continue;
+    const advice = 'Wait for its end, or end it in Temporal.';
+    throw new RunNotErasableError(runKey, `its workflow ${workflowId} is running`, advice);
+  }
 }
 
 async function findTargets(
@@ -67,7 +105,8 @@ async function findTargets(
 }
 
 interface Standing {
-  readonly isFinished: boolean;
+  /** Null: there is no run, only effects. */
+  readonly isFinished: boolean | null;
   readonly open: string | null;
   readonly status: string | null;
 }
@@ -75,16 +114,17 @@ interface Standing {
 async function checkErasable(context: ClientContext, runKey: string): Promise<void> {
   const { database, tenant } = context;
   const [standing] = await database.query<Standing>(
-    `select r.finished_at is not null as "isFinished", e.short_id as open,
+    `select case when r.run_key is not null then r.finished_at is not null end as "isFinished", e.short_id as open,
        case when e.has_conflict then 'in conflict' else replace(e.status, '_', ' ') end as status
-     from pawl.runs r
-     left join pawl.effects e on e.tenant = r.tenant and e.run_key = r.run_key
+     from (select $1::text as tenant, $2::text as run_key) k
+     left join pawl.runs r using (tenant, run_key)
+     left join pawl.effects e on e.tenant = k.tenant and e.run_key = k.run_key
        and (e.status in ('dispatched', 'in_doubt') or e.has_conflict)
-     where r.tenant = $1 and r.run_key = $2 order by e.id limit 1`,
+     order by e.id limit 1`,
     [tenant, runKey],
   );
   if (!standing) return;
-  if (!standing.isFinished) {
+  if (standing.isFinished === false) {
     const advice = `\`pawl cancel ${runKey}\` ends it, or wait for its end.`;
     throw new RunNotErasableError(runKey, 'it has not ended', advice);
   }
@@ -128,10 +168,10 @@ function refusalOf(error: unknown): string | undefined {
 /** What Temporal keeps are names, counts and encrypted payloads; it goes all the same. */
 async function deleteHistories(
   { temporal }: ClientContext,
-  runKey: string,
+  workflowIds: readonly string[],
 ): Promise<number | null> {
   try {
-    return await temporal.deleteHistories([runKey, `${runKey}-compensate`]);
+    return await temporal.deleteHistories(workflowIds);
   } catch (error) {
     if (isPawlError(error)) return null;
     throw error;

@@ -31,7 +31,7 @@ const NODE_MAJOR_MIN = 20;
 const NODE_MINOR_MIN = 19;
 const CLOCK_DIFFERENCE_MS_MAX = 2_000;
 const PROVIDER_KEYS = ['ANTHROPIC_API_KEY', 'OPENAI_API_KEY'];
-const NEWEST_MIGRATION = '0004_encryption';
+const NEWEST_MIGRATION = '0005_seals';
 
 /** Runs every check; only a programmer's error throws. */
 export async function diagnose(

@@ -264,7 +264,7 @@ async function fetchHistory(client: Client, workflowId: string, address: string)
   }
 }
 
-/** By visibility, because a run that continued as new has several executions. */
+/** By visibility, because a run that continued as new has several executions; it may not know yet how the last one ended. */
 async function deleteHistories(
   { client, connection }: Opened,
   namespace: string,
@@ -273,7 +273,11 @@ async function deleteHistories(
   let deleted = 0;
   for (const workflowId of workflowIds) {
     const query = `WorkflowId = '${workflowId.replaceAll("'", "''")}' AND ExecutionStatus != 'Running'`;
-    for await (const { runId } of client.workflow.list({ query })) {
+    const runIds = new Set<string>();
+    for await (const { runId } of client.workflow.list({ query })) runIds.add(runId);
+    const last = await findEndedExecution(client, workflowId);
+    if (last !== undefined) runIds.add(last);
+    for (const runId of runIds) {
       const workflowExecution = { workflowId, runId };
       try {
         await connection.workflowService.deleteWorkflowExecution({ namespace, workflowExecution });
@@ -284,6 +288,17 @@ async function deleteHistories(
     }
   }
   return deleted;
+}
+
+/** The last execution, when it is over; undefined when it goes on, or is gone. */
+async function findEndedExecution(client: Client, workflowId: string): Promise<string | undefined> {
+  try {
+    const { status, runId } = await client.workflow.getHandle(workflowId).describe();
+    return status.name === 'RUNNING' ? undefined : runId;
+  } catch (error) {
+    if (nameOf(error) === 'WorkflowNotFoundError') return undefined;
+    throw error;
+  }
 }
 
 async function askRetention(connection: Connection, namespace: string): Promise<number> {

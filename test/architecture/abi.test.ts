@@ -234,12 +234,12 @@ const tables: Record<string, string[]> = {
   model_steps: words(`
     tenant run_key turn generation result model_requested model_served stop_reason
     input_tokens output_tokens cached_input_tokens cost_micro_usd is_priced request_id
-    attempt duration_ms created_at
+    attempt duration_ms created_at seal
   `),
   calls: words(`
     tenant run_key turn generation call tool provider_call_id arguments verdict rule
     policy_hash message summary effect_id approval_id ended result ended_at
-    child_run_key
+    child_run_key seal
   `),
   compactions: words(`
     tenant run_key turn generation through_seq summary_seq model_requested model_served
@@ -252,27 +252,27 @@ const tables: Record<string, string[]> = {
     amount_minor currency identity_hash holds_identity same_as approval_id status sends
     absents has_conflict code reason output output_problem fence claim_order claimed_by
     lease_until first_sent_at created_at updated_at is_pending receiver_reference
-    compensates
+    compensates seal
   `),
   effect_facts: words(`
-    tenant effect_id ordinal kind source attempt fence data at
+    tenant effect_id ordinal kind source attempt fence data at seal
   `),
   effect_requests: words(`
-    tenant effect_id method url headers body created_at
+    tenant effect_id method url headers body created_at seal
   `),
   approvals: words(`
     tenant id run_key workflow_id turn call effect_id agent tool tool_pin fingerprint
     arguments summary amount_minor currency rule requirement policy_hash requester nonce
-    created_at expires_at
+    created_at expires_at seal decision_seal
   `),
   decisions: words(`
-    tenant approval_id id decision approver reason binding decided_at
+    tenant approval_id id decision approver reason binding decided_at seal
   `),
   callbacks: words(`
-    tenant tool id wire_key reference outcome output code message received_at
+    tenant tool id wire_key reference outcome output code message received_at seal
   `),
   settlements: words(`
-    tenant effect_id id outcome output evidence settled_by settled_at
+    tenant effect_id id outcome output evidence settled_by settled_at seal
   `),
   run_keys: words(`
     tenant run_key key_id kek_id wrapped created_at erased_at

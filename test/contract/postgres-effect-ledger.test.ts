@@ -53,9 +53,14 @@ describe('the ledger’s database', () => {
       '0002_pending_compensation_fork',
       '0003_sessions_children_compaction',
       '0004_encryption',
+      '0005_seals',
     ]);
     await expect(migrate(empty.url)).resolves.toEqual([]);
     await dropTestDatabase(empty);
+  });
+
+  it('no migration is missing → it only reads: a role that may make nothing can do it', async () => {
+    await expect(migrate(asRole(under.url, 'pawl_engine'))).resolves.toEqual([]);
   });
 
   it.each([

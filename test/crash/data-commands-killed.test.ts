@@ -17,6 +17,10 @@ const seed = Number(process.env['PAWL_SEED'] ?? Date.now() % 1_000_000);
 const random = seededRandom(seed);
 const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
 
+/** Early enough that something is left for the kills behind this one. */
+const pickEarly = (items: readonly string[], killsLeft: number): string =>
+  pick(items.slice(0, Math.max(1, Math.floor(items.length / killsLeft))));
+
 const oldKey = `k1:${randomBytes(32).toString('base64')}`;
 const newKey = `k2:${randomBytes(32).toString('base64')}`;
 const queue = `data-${ulid().toLowerCase()}`;
@@ -36,7 +40,7 @@ beforeAll(async () => {
   const labels = Array.from({ length: runs }, (_, at) => `old-${at}`);
   const ended = await inTurn(labels, async (label) => {
     const { runKey } = await client.start('payer', { label, payments: 2 });
-    await client.result(runKey);
+    expect(await client.result(runKey)).toMatchObject({ result: { kind: 'completed' } });
     return runKey;
   });
   const waiting = await client.start('careful', { label: 'waits', payments: 1 });
@@ -55,14 +59,18 @@ beforeAll(async () => {
   await world.sql(
     'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
   );
-  const template = new URL(world.databaseUrl).pathname.slice(1);
-  copies.push(await createTestDatabase({ template }), await createTestDatabase({ template }));
-  sites = { killed: copies[0]?.url ?? '', calm: copies[1]?.url ?? '' };
+  sites = { killed: await copyDatabase(), calm: await copyDatabase() };
 }, 600_000);
 afterAll(async () => {
   await Promise.all(copies.map(dropTestDatabase));
   await world.close();
 });
+
+async function copyDatabase(): Promise<string> {
+  const copy = await createTestDatabase({ template: new URL(world.databaseUrl).pathname.slice(1) });
+  copies.push(copy);
+  return copy.url;
+}
 
 /** A few at a time: the machine is small. */
 async function inTurn<T, U>(items: readonly T[], work: (item: T) => Promise<U>): Promise<U[]> {
@@ -131,7 +139,7 @@ describe(`the commands on data, killed with SIGKILL (seed ${seed})`, () => {
       const gc = (url: string) => command(url, oldKey, 'gc', '--older-than', '30d', '--as', 'job');
       for (let kill = 0; kill < kills; kill += 1) {
         const left = await runKeysLeft(sites.killed);
-        const held = rowOf(pick(COLLECTED_TABLES), pick(left));
+        const held = rowOf(pick(COLLECTED_TABLES), pickEarly(left, kills - kill));
         await playHeld(gc(sites.killed), held, pick(['commits', 'rolls-back']));
         await expectWhole(sites.killed, oldKey);
       }
@@ -152,19 +160,16 @@ describe(`the commands on data, killed with SIGKILL (seed ${seed})`, () => {
     'data-commands-killed',
     'Ctrl-C in `pawl gc` → it ends behind the run at hand, says so, and what it has done is done',
     async () => {
-      const copy = await createTestDatabase({
-        template: new URL(world.databaseUrl).pathname.slice(1),
-      });
-      copies.push(copy);
-      const gc = command(copy.url, oldKey, 'gc', '--older-than', '30d');
-      const [, , third = ''] = await runKeysLeft(copy.url);
+      const copy = await copyDatabase();
+      const gc = command(copy, oldKey, 'gc', '--older-than', '30d');
+      const [, , third = ''] = await runKeysLeft(copy);
       const cut = await playHeld(gc, rowOf('runs', third), 'interrupted');
       expect(cut).toMatchObject({
         code: 130,
         stdout: expect.stringContaining('runs erased'),
         stderr: expect.stringContaining('repeat the command'),
       });
-      const erased = await expectWhole(copy.url, oldKey);
+      const erased = await expectWhole(copy, oldKey);
       expect(cut.stdout).toContain(`${erased} runs erased`);
       expect(erased).toBeLessThan(runs - 1);
     },
@@ -175,22 +180,23 @@ describe(`the commands on data, killed with SIGKILL (seed ${seed})`, () => {
     ['key-rotation', 'data-commands-killed'],
     `\`pawl keys rotate\` killed ${kills} times at a key → every body readable with both keys all the time, in the end with the new one alone`,
     async () => {
+      const site = await copyDatabase();
       const both = `${newKey},${oldKey}`;
-      const rotate = command(sites.killed, both, 'keys', 'rotate');
-      const before = await stateOf(sites.killed);
+      const rotate = command(site, both, 'keys', 'rotate');
+      const before = await stateOf(site);
       for (let kill = 0; kill < kills; kill += 1) {
-        const left = await runKeysToRotate(sites.killed);
-        if (left.length === 0) break;
-        await playHeld(rotate, rowOf('run_keys', pick(left)), pick(['commits', 'rolls-back']));
-        await expectWhole(sites.killed, both);
+        const left = await runKeysToRotate(site);
+        const held = rowOf('run_keys', pickEarly(left, kills - kill));
+        await playHeld(rotate, held, pick(['commits', 'rolls-back']));
+        await expectWhole(site, both);
       }
       expect(await runToEnd(rotate)).toMatchObject({
         code: 0,
         stdout: expect.stringContaining('none names an older key'),
       });
-      await expectWhole(sites.killed, newKey);
-      expect(await stateOf(sites.killed)).toEqual(before);
-      const stale = await connect(sites.killed, oldKey);
+      await expectWhole(site, newKey);
+      expect(await stateOf(site)).toEqual(before);
+      const stale = await connect(site, oldKey);
       await expect(
         stale.list().then(([run]) => stale.show(run?.runKey ?? '')),
       ).rejects.toMatchObject({

@@ -16,7 +16,15 @@ import { startServers, type Servers } from '../../devstack/servers/start-servers
 import { withConnection } from '../../devstack/servers/postgres-url.ts';
 import { startWorkerProcess, type WorkerProcess } from '../../devstack/worker-process.ts';
 import { guarantee } from '../guarantee.ts';
-import { hatchCanaries, searchFiles, SLOTS, toWords } from './fixtures/canaries.ts';
+import {
+  expectTelemetry,
+  hatchCanaries,
+  searchFiles,
+  SLOTS,
+  toWords,
+} from './fixtures/canaries.ts';
+import { eventually } from './fixtures/world.ts';
+import { tamperAt, tamperWithRun, UNSEEN, unseenOf } from './fixtures/tampering.ts';
 import { canaryScript, playCanaryRun, startCanaryReceiver } from './fixtures/canary-run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pawl-canary-'));
@@ -109,33 +117,10 @@ async function foldersOnDisk(): Promise<readonly string[]> {
   return [folder, database];
 }
 
-/** There is something to search: a span per model call, counts of what the worker did, the words of the SDK's Core. */
-function expectTelemetry(side: string): void {
-  const read = (end: string): string => readFileSync(join(folder, `${side}.${end}`), 'utf8');
-  const spans = read('spans')
-    .split('\n')
-    .filter((line) => line.startsWith('["span","anthropic.'));
-  expect(spans.length).toBeGreaterThan(5);
-  expect(
-    read('metrics')
-      .split('\n')
-      .some((line) => line.includes('activity_type="tool.refuse"')),
-  ).toBe(true);
-  expect(read('log').includes('"sdkComponent":"core"')).toBe(true);
-}
-
 const sql = (text: string, values: unknown[] = []) =>
   withConnection(servers.postgres.url, async (client) => (await client.query(text, values)).rows);
 
-/** As an intruder with the owner's rights would: nothing of Pawl allows it. */
-async function tamper(text: string, values: unknown[]): Promise<void> {
-  await withConnection(servers.postgres.url, async (client) => {
-    await client.query("begin; set local session_replication_role = 'replica'");
-    const { rowCount } = await client.query(text, values);
-    expect(rowCount).toBeGreaterThan(0);
-    await client.query('commit');
-  });
-}
+const tamper = (text: string, values: unknown[]) => tamperAt(servers.postgres.url, text, values);
 
 let closed: Awaited<ReturnType<typeof openSide>>;
 let open: Awaited<ReturnType<typeof openSide>>;
@@ -180,8 +165,8 @@ describe('encryption', () => {
       const folders = await foldersOnDisk();
       const search = (canaries: typeof secret) =>
         folders.flatMap((each) => searchFiles(each, canaries));
-      expectTelemetry('open');
-      expectTelemetry('closed');
+      expectTelemetry(folder, 'open');
+      expectTelemetry(folder, 'closed');
       const found = search(control);
       const inSpans = found.filter(({ file }) => file === 'open.spans');
       expect(inSpans.map(({ slot }) => slot)).toEqual(
@@ -236,53 +221,36 @@ describe('encryption', () => {
     },
   );
 
-  guarantee.each('audit-verify', [
-    [
-      'a message',
-      'update pawl.transcript_bodies set parts = $2 where run_key = $1 and seq = 2',
-      '[]',
-    ],
-    ['who said it', 'update pawl.transcript set source = $2 where run_key = $1 and seq = 2', 'x'],
-    [
-      'the order',
-      'update pawl.transcript set seq = seq + 90 where run_key = $1 and seq = $2::int',
-      '3',
-    ],
-    ['a missing entry', 'delete from pawl.transcript where run_key = $1 and seq = $2::int', '4'],
-    [
-      'a status',
-      "update pawl.effects set status = $2 where run_key = $1 and tool = 'refuse'",
-      'applied',
-    ],
-    [
-      'a send',
-      "update pawl.effects set sends = sends + $2::int where run_key = $1 and tool = 'pay'",
-      '1',
-    ],
-    [
-      'a fact',
-      "update pawl.effect_facts set kind = $2 where kind = 'applied' and effect_id in (select id from pawl.effects where run_key = $1)",
-      'refused',
-    ],
-    ['what was approved', 'update pawl.approvals set fingerprint = $2 where run_key = $1', 'f'],
-    ['a lost body', 'delete from pawl.transcript_bodies where run_key = $1 and seq = $2::int', '1'],
-  ])('%s changed by an intruder → audit verify says which run', async (_what, text, value) => {
-    const copy = ['transcript', 'transcript_bodies', 'effects', 'effect_facts', 'approvals'];
+  guarantee(
+    'audit-verify',
+    'an intruder with all rights changes each column and deletes each row of a run → the audit says so, but for these',
+    async () => {
+      const played = await tamperWithRun(servers.postgres.url, openRun);
+      expect(played.length).toBeGreaterThan(300);
+      expect(unseenOf(played)).toEqual(UNSEEN);
+    },
+    300_000,
+  );
+
+  guarantee('audit-verify', 'one word in a message is changed → the entry is named', async () => {
+    const change = 'update pawl.transcript_bodies set parts = $2 where run_key = $1 and seq = 2';
     const [before] = await sql(
-      `select ${copy.map((table) => `(select jsonb_agg(to_jsonb(t)) from pawl.${table} t) as ${table}`).join(', ')}`,
+      'select parts from pawl.transcript_bodies where run_key = $1 and seq = 2',
+      [closedRun],
     );
-    expect(await open.client.verifyAudit({ run: openRun })).toMatchObject({ isIntact: true });
-    await tamper(text, [openRun, value]);
-    const report = await open.client.verifyAudit({ run: openRun });
-    expect(report.isIntact).toBe(false);
-    expect(report.problems[0]).toMatchObject({ runKey: openRun });
-    for (const table of copy) {
-      await tamper(`delete from pawl.${table}`, []);
-      await tamper(
-        `insert into pawl.${table} select * from jsonb_populate_recordset(null::pawl.${table}, $1::jsonb)`,
-        [JSON.stringify((before as Record<string, unknown>)[table])],
-      );
-    }
+    await tamper(change, [closedRun, '[]']);
+    const report = await closed.client.verifyAudit();
+    expect(report.problems).toEqual([
+      {
+        runKey: closedRun,
+        where: 'transcript 2',
+        what: 'its body is not the one that was committed to',
+      },
+    ]);
+    await tamper(change, [closedRun, (before as { parts: string }).parts]);
+    const mended = await closed.client.verifyAudit();
+    expect(mended.isIntact).toBe(true);
+    expect(mended.rows).toBeGreaterThan(90);
   });
 
   guarantee(
@@ -363,6 +331,68 @@ describe('encryption', () => {
         1,
       );
       await expect(sql("update pawl.effect_facts set data = '{}'")).rejects.toThrow('append-only');
+    },
+  );
+
+  guarantee(
+    'erasure',
+    "a process of one's own workflows → refused while its workflow runs; then its effects have no words, and no history",
+    async () => {
+      const runKey = 'process/77';
+      const connection = await Connection.connect({ address: servers.temporal.address });
+      const dataConverter = createHistoryConverter({
+        keys: createConfiguredKeys(keys),
+        tenant: 'default',
+      });
+      const temporal = new Client({ connection, dataConverter });
+      const handle = await temporal.workflow.start('oneEffect', {
+        workflowId: 'workflow-77',
+        taskQueue: 'closed',
+        args: [{ tool: 'doubt', runKey, input: { text: secret.doubtArgument[0] } }],
+      });
+      const doubt = await eventually('a doubt', async () =>
+        (await closed.client.doubts()).find((effect) => effect.runKey === runKey),
+      );
+      const erase = () => closed.client.erase({ run: runKey }, { reason: 'request 77' });
+      await expect(erase()).rejects.toMatchObject({
+        code: 'Run.NotErasable',
+        message: expect.stringContaining('its workflow workflow-77 is running'),
+      });
+      const settlement = { outcome: 'applied', evidence: 'seen', by: 'ada' } as const;
+      await closed.client.settle(doubt.effect, { ...settlement, output: { receipt: 'r' } });
+      await handle.result();
+      expect(await erase()).toMatchObject({
+        runs: [
+          {
+            ...{ runKey, histories: 1 },
+            rows: { effects: 1, effect_requests: 1, settlements: 1, run_keys: 1 },
+          },
+        ],
+      });
+      const effects = await closed.client.effects({ limit: 1_000 });
+      const erased = effects.find((effect) => effect.runKey === runKey);
+      expect(erased).toMatchObject({ status: 'applied', arguments: null, output: null });
+      expect(await closed.client.verifyAudit({ run: runKey })).toMatchObject({
+        ...{ isIntact: true, runs: 1, effects: 1 },
+      });
+      await connection.close();
+    },
+  );
+
+  guarantee(
+    ['audit-verify', 'erasure'],
+    'a ledger from before there were seals is migrated → its rows are sealed as they are found, erased ones too',
+    async () => {
+      const before = await closed.client.verifyAudit();
+      const folder = join(import.meta.dirname, '../../activities/ledger/migrations');
+      const text = readFileSync(join(folder, '0005_seals.sql'), 'utf8');
+      const [up = '', down = ''] = text.split('-- Down Migration');
+      await sql(down);
+      await sql(up);
+      expect(await closed.client.verifyAudit()).toEqual(before);
+      expect(before.isIntact).toBe(true);
+      const again = await closed.client.erase({ run: closedRun }, { reason: 'again' });
+      expect(again.runs).toMatchObject([{ rows: {} }]);
     },
   );
 });

@@ -40,10 +40,11 @@ export function formatGarbage(report: GarbageReport): string {
 }
 
 export function formatAudit({ paint }: Pick<CliIo, 'paint'>, report: AuditReport): string {
-  const { runs, entries, effects, bodies, erased, locked, problems } = report;
+  const { runs, entries, effects, rows, bodies, erased, locked, problems } = report;
   const counted =
     `${formatCount(runs)} runs, ${formatCount(entries)} transcript entries (${formatCount(bodies)} bodies compared, ` +
-    `${formatCount(erased)} erased, ${formatCount(locked)} locked), ${formatCount(effects)} effects\n`;
+    `${formatCount(erased)} erased, ${formatCount(locked)} locked), ${formatCount(effects)} effects, ` +
+    `${formatCount(rows)} sealed rows\n`;
   const lines = problems.map(
     ({ runKey, where, what }) =>
       `${paint('bad', 'CHANGED')} ${runKey} ${where}: ${toSafeLine(what)}\n`,
