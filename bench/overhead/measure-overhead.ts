@@ -25,6 +25,8 @@ export interface OverheadOptions {
   /** Of each of those. */
   readonly runTurns: number;
   readonly rounds: number;
+  /** Of each contender, before anything is measured. */
+  readonly warmUpTurns: number;
   readonly onProgress?: (message: string) => void;
 }
 
@@ -68,17 +70,17 @@ export function measureOverhead(options: OverheadOptions): Promise<Measured> {
   });
 }
 
-/** Turns for connections, caches and compilers; not measured. */
-const WARM_UP_TURNS = 50;
-
 async function runRounds(
   bench: Bench,
-  { turns, runs, runTurns, rounds, onProgress }: OverheadOptions,
+  { turns, runs, runTurns, rounds, warmUpTurns, onProgress }: OverheadOptions,
 ): Promise<Pick<Measured, 'alone' | 'crowd'>> {
   const alone = perContender((): Sample[] => []);
   const crowd = perContender((): Sample[] => []);
   for (const contender of CONTENDERS) {
-    await runMany(bench, contender, { runs: 1, turns: Math.min(turns, WARM_UP_TURNS) });
+    onProgress?.(`warming up: ${contender}`);
+    for (let done = 0; done < warmUpTurns; done += runs * runTurns) {
+      await runMany(bench, contender, { runs, turns: runTurns });
+    }
   }
   for (let round = 0; round < rounds; round += 1) {
     onProgress?.(`round ${round + 1} of ${rounds}`);
@@ -133,11 +135,12 @@ function readSettings({ tuned, postgres }: Site): Promise<Readonly<Record<string
 }
 
 function describe(
-  { turns, runs, runTurns, rounds }: OverheadOptions,
+  { turns, runs, runTurns, rounds, warmUpTurns }: OverheadOptions,
   { tuned, shipped }: Site,
 ): Measured['settings'] {
   return {
     rounds,
+    'turns before them': warmUpTurns,
     'turns of one run alone': turns,
     'runs at once': runs,
     'turns each': runTurns,

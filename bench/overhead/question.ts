@@ -15,11 +15,18 @@ export const overheadQuestion = defineQuestion({
     runs: { usual: 100, min: 1, says: 'runs at once' },
     'run-turns': { usual: 20, min: 1, says: 'turns of each of those' },
     rounds: { usual: 3, min: 1, says: 'rounds, each with every contender' },
+    'warm-up': {
+      usual: 3_000,
+      min: 1,
+      says: 'turns of each contender before anything is measured',
+    },
   },
   draws: 'draws events and bytes of history against the turn',
-  async ask({ turns, runs, 'run-turns': runTurns, rounds }) {
+  async ask({ turns, runs, 'run-turns': runTurns, rounds, 'warm-up': warmUpTurns }) {
     const onProgress = (message: string): void => void process.stderr.write(`${message}\n`);
-    const measured = await measureOverhead({ turns, runs, runTurns, rounds, onProgress });
+    const measured = await measureOverhead({
+      ...{ turns, runs, runTurns, rounds, warmUpTurns, onProgress },
+    });
     const report = toReport(measured);
     return {
       report,

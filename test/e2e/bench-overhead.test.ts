@@ -22,7 +22,7 @@ describe('npm run bench -- overhead', () => {
     const folder = mkdtempSync(join(tmpdir(), 'pawl-bench-test-'));
     try {
       const [out, svg] = [join(folder, 'out.json'), join(folder, 'out.svg')];
-      const small = { turns: TURNS, runs: 2, 'run-turns': 1, rounds: 1 };
+      const small = { turns: TURNS, runs: 2, 'run-turns': 1, rounds: 1, 'warm-up': 2 };
       const counts = Object.entries(small).flatMap(([name, count]) => [`--${name}`, `${count}`]);
       await bench(['overhead', ...counts, '--out', out, '--svg', svg]);
       const report = JSON.parse(readFileSync(out, 'utf8')) as OverheadReport;
@@ -39,8 +39,8 @@ describe('npm run bench -- overhead', () => {
         expect(figures.alone.p50Ms).toBeGreaterThan(0);
         expect(figures.turnsPerSecond.median).toBeGreaterThan(0);
       }
-      const { loop, commit, bare, shipped, pawl } = report.contenders;
-      for (const { rpcs, history } of [bare, shipped, pawl]) {
+      const { loop, commit, bare, shipped, pawl, local } = report.contenders;
+      for (const { rpcs, history } of [bare, shipped, pawl, local]) {
         expect(rpcs).toMatchObject({ RespondWorkflowTaskCompleted: expect.any(Number) });
         expect(history?.turns).toHaveLength(TURNS);
       }
