@@ -133,12 +133,16 @@ export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
       return isSent(state);
     },
     fetch: async (input, init) => {
-      // Without the signal: what follows it is dear to make, and is held weakly.
-      const request = new Request(input, { ...init, signal: null });
+      const request = withoutSignal(input, init);
       const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
       return READS.has(request.method) ? read(options, request, signal) : write(request, signal);
     },
   };
+}
+
+/** What follows a signal is dear to make, and is held weakly. */
+function withoutSignal(input: string | URL | Request, init?: RequestInit): Request {
+  return new Request(input, { ...init, signal: null });
 }
 
 /** What the tool gave: a signal that is read off a `Request` again may be collected. */
