@@ -12,7 +12,7 @@ import type { IsGivenUp } from '../heartbeat.ts';
 import type { CrashHook } from './crash-points.ts';
 import { AttemptGivenUp } from './effect-job.ts';
 import { freeze, thaw } from './frozen-request.ts';
-import { joinSignals } from '../join-signals.ts';
+import { joinSignals, withoutSignal } from '../join-signals.ts';
 import { whyNeverConnected } from './wire.ts';
 
 /** What became of the effect's one write in this attempt. */
@@ -138,11 +138,6 @@ export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
       return READS.has(request.method) ? read(options, request, signal) : write(request, signal);
     },
   };
-}
-
-/** What follows a signal is dear to make, and is held weakly. */
-function withoutSignal(input: string | URL | Request, init?: RequestInit): Request {
-  return new Request(input, { ...init, signal: null });
 }
 
 /** What the tool gave: a signal that is read off a `Request` again may be collected. */

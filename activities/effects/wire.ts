@@ -1,7 +1,7 @@
 // The wire: one HTTP request with no redirect, a checked peer address and a deadline. Knows nothing of effects.
 import { BlockList, isIP } from 'node:net';
 import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
-import { joinSignals } from '../join-signals.ts';
+import { joinSignals, withoutSignal } from '../join-signals.ts';
 
 export interface WireOptions {
   /** Whether tools may reach loopback, private and link-local addresses. @default 'refuse' */
@@ -57,7 +57,7 @@ async function readRequest(
   if (typeof input === 'string' && init?.method && isPlain(init)) {
     return { url: input, method: init.method, headers: init.headers, body: init.body ?? null };
   }
-  const request = new Request(input, { ...init, signal: null });
+  const request = withoutSignal(input, init);
   const { url, method, headers } = request;
   const body = request.body === null ? null : await request.arrayBuffer();
   return { url, method, headers: [...headers] as [string, string][], body };
