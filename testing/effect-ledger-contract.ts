@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { describeFacts } from './effect-ledger-facts.ts';
 import { describeIdentity } from './effect-ledger-identity.ts';
+import { describeStored } from './effect-ledger-stored.ts';
 import { describeTransactions } from './effect-ledger-transactions.ts';
 import {
   type Bench,
@@ -42,6 +43,7 @@ export function effectLedgerContract(
     describe('stored bytes', () => describeBytes(suite));
     describe('the limit of calls', () => describeCallLimit(suite));
     describe('identity', () => describeIdentity(suite));
+    describe('stored and not looked at since', () => describeStored(suite));
     describe('facts', () => describeFacts(suite));
     describe('transactions', () => describeTransactions(suite));
   });

@@ -1,16 +1,17 @@
 // An effect ledger in one process, for unit tests and simulations only: what it holds dies with the process.
 import { LedgerUnavailable } from '../activities/ledger/database.ts';
-import type {
-  ApprovalStanding,
-  BeginAnswer,
-  DispatchAnswer,
-  DispatchRequest,
-  EffectIntent,
-  EffectLedger,
-  EffectRecord,
-  FactEntry,
-  FrozenRequest,
-  TransactAnswer,
+import {
+  type ApprovalStanding,
+  type BeginAnswer,
+  type DispatchAnswer,
+  type DispatchRequest,
+  type EffectIntent,
+  type EffectLedger,
+  type EffectRecord,
+  type FactEntry,
+  type FrozenRequest,
+  NOT_AS_STORED,
+  type TransactAnswer,
 } from '../activities/ledger/effect-ledger.ts';
 import { ToolThrew } from '../activities/ledger/tool-transaction.ts';
 import type { LedgerUnderTest } from './effect-ledger-fixture.ts';
@@ -186,6 +187,9 @@ async function dispatch(
   const key = keyOf(request.tenant, request.id);
   await locks.free([key]);
   const record = permit(state, request);
+  if (request.seqSeen !== undefined && !isAsStored(state, record, request.seqSeen)) {
+    return NOT_AS_STORED;
+  }
   if ('kind' in record) return record;
   if (request.request && !state.requests.has(key)) {
     state.requests.set(key, copyOf(request.request));
@@ -197,6 +201,15 @@ async function dispatch(
     request: frozen && copyOf(frozen),
     isResend: record.state.sends > 0,
   };
+}
+
+function isAsStored(
+  state: MemoryState,
+  record: ReturnType<typeof permit>,
+  seqSeen: number,
+): boolean {
+  if ('kind' in record || record.fence > 0) return false;
+  return (state.seqs.get(keyOf(record.tenant, record.rootKey)) ?? 0) >= seqSeen;
 }
 
 async function transact(

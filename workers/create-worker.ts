@@ -29,6 +29,7 @@ import { createModelProviders } from '../activities/models/model-registry.ts';
 import { createAgentRegistry } from '../activities/runs/agent-registry.ts';
 import type { RunDeps } from '../activities/runs/run-deps.ts';
 import { createOriginOf } from '../activities/runs/run-origin.ts';
+import { createStoredEffects } from '../activities/runs/stored-effects.ts';
 import { DEFAULT_TENANT } from '../domain/rules/ids.ts';
 import { type PriceTable, PRICES } from '../domain/rules/pricing.ts';
 import type { Agent } from '../domain/schemas/define-agent.ts';
@@ -183,6 +184,7 @@ async function createRunDeps(
     ledger,
     engine: createEffectEngine({ ledger, wire, crash, random }),
     originOf: createOriginOf(database),
+    storedEffects: createStoredEffects(),
     registry,
     providers: createModelProviders({
       anthropic: config.anthropic && { ...config.anthropic, hidesContent: isEncrypted },

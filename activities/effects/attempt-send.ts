@@ -30,6 +30,8 @@ export interface SendJob {
   readonly record: EffectRecord;
   readonly claim: Claim;
   readonly ignoresIdentity: boolean;
+  /** Set when nobody has looked at `record` since it was stored; see `DispatchRequest`. */
+  readonly seqSeen: number | undefined;
   readonly isGivenUp: IsGivenUp;
 }
 

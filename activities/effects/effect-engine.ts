@@ -57,7 +57,8 @@ export function createEffectEngine(options: EngineOptions): EffectEngine {
 async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome> {
   let probes = 0;
   for (let looks = 1; ; looks += 1) {
-    const begin = await look(deps, job, looks === 1);
+    const spared = looks === 1 ? spareLook(deps, job) : undefined;
+    const begin = spared ?? (await look(deps, job, looks === 1));
     const { record } = begin;
     const move = nextMove(toView(record), begin.nowMs);
     switch (move.kind) {
@@ -88,11 +89,30 @@ async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome>
         break;
       case 'send':
       case 'resend': {
-        const outcome = await send(deps, job, begin, move.kind === 'send');
+        const way = { isFirst: move.kind === 'send', isUnlooked: spared !== undefined };
+        const outcome = await send(deps, job, begin, way);
         if (outcome) return outcome;
       }
     }
   }
+}
+
+/**
+ * What a look would say of an effect that was stored a moment ago, as far as the permit itself asks what may have changed
+ * since: the row, the run's control, its identity, the sequence. Undefined where a permit needs more than that.
+ */
+function spareLook({ clock }: EngineDeps, job: EffectJob): BeginAnswer | undefined {
+  const { tool, stored, seqSeen } = job;
+  if (!stored || tool.callsPerRunMax !== undefined || tool.contract === 'transactional')
+    return undefined;
+  return {
+    record: stored,
+    control: { paused: false, cancelled: false },
+    identity: { kind: 'free' },
+    decision: null,
+    seq: seqSeen,
+    nowMs: clock.nowMs(),
+  };
 }
 
 /** Reads the effect, storing its intent first where nobody has, and refuses a ledger that has lost time. */
@@ -134,12 +154,18 @@ async function lookAgain(deps: EngineDeps, job: EffectJob): Promise<AppendAnswer
   return { record, seq };
 }
 
+interface Way {
+  readonly isFirst: boolean;
+  /** Nobody has looked at the effect since it was stored. */
+  readonly isUnlooked: boolean;
+}
+
 /** Sends once; undefined: look at the ledger again. */
 async function send(
   deps: EngineDeps,
   job: EffectJob,
   begin: BeginAnswer,
-  isFirst: boolean,
+  { isFirst, isUnlooked }: Way,
 ): Promise<EffectOutcome | undefined> {
   let ignoresIdentity = true;
   if (isFirst) {
@@ -165,7 +191,10 @@ async function send(
   const { tool, claim, isGivenUp = never } = job;
   const attempt = tool.contract === 'transactional' ? attemptTransaction : attemptSend;
   const { record } = begin;
-  const answer = await attempt(deps, { tool, record, claim, ignoresIdentity, isGivenUp });
+  const seqSeen = isUnlooked ? job.seqSeen : undefined;
+  const answer = await attempt(deps, { tool, record, claim, ignoresIdentity, seqSeen, isGivenUp });
+  // Something was in the way: a look says what.
+  if (isUnlooked && answer.kind === 'denied') return undefined;
   return readAnswer(deps, job, begin, answer);
 }
 

@@ -42,6 +42,7 @@ export interface EffectFetchOptions {
   readonly claim: Claim;
   readonly callsPerRunMax: number | undefined;
   readonly ignoresIdentity: boolean;
+  readonly seqSeen: number | undefined;
   readonly crash: CrashHook;
   readonly clock: Clock;
   readonly isGivenUp: IsGivenUp;
@@ -155,9 +156,9 @@ function toGranted({
 }
 
 function toDispatch(options: EffectFetchOptions, request: FrozenRequest | null): DispatchRequest {
-  const { record, claim, callsPerRunMax, ignoresIdentity } = options;
+  const { record, claim, callsPerRunMax, ignoresIdentity, seqSeen } = options;
   const { tenant, id } = record;
-  return { tenant, id, claim, request, callsPerRunMax, ignoresIdentity, seen: record };
+  return { tenant, id, claim, request, callsPerRunMax, ignoresIdentity, seen: record, seqSeen };
 }
 
 /** The one request on the wire; notes in `state` what came of it. */

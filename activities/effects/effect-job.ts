@@ -1,7 +1,7 @@
 // What one attempt on one effect is given: the engine's ports and the job.
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { Clock } from '../clock.ts';
-import type { Claim, EffectIntent, EffectLedger } from '../ledger/effect-ledger.ts';
+import type { Claim, EffectIntent, EffectLedger, EffectRecord } from '../ledger/effect-ledger.ts';
 import type { IsGivenUp } from '../heartbeat.ts';
 import type { CrashHook } from './crash-points.ts';
 import type { Authority } from './gate.ts';
@@ -22,6 +22,8 @@ export interface EffectJob {
   readonly rootKey: string;
   /** Stored first when the ledger does not know the effect yet; absent when the model step has stored it. */
   readonly intent?: EffectIntent;
+  /** The effect as this process has just stored it: its first look at the ledger is spared. */
+  readonly stored?: EffectRecord | undefined;
   readonly claim: Claim;
   /** The highest ledger sequence that the workflow has seen. */
   readonly seqSeen: number;

@@ -90,6 +90,11 @@ export interface DispatchRequest {
   readonly ignoresIdentity: boolean;
   /** The effect as the caller last saw it: a ledger may save itself a look at what has not changed since. */
   readonly seen?: EffectRecord | undefined;
+  /**
+   * Of a caller that has stored `seen` itself and has not looked at the ledger since: the highest sequence that its run
+   * has seen. Permitted is only what is still as it was stored, in a ledger that is not older than that.
+   */
+  readonly seqSeen?: number | undefined;
 }
 
 export type DispatchAnswer =
@@ -106,6 +111,12 @@ export type DispatchAnswer =
   | { readonly kind: 'not-permitted'; readonly reason: string }
   | { readonly kind: 'limit'; readonly max: number }
   | { readonly kind: 'identity'; readonly standing: IdentityStanding };
+
+/** The answer to a caller that has to look first: see `DispatchRequest.seqSeen`. */
+export const NOT_AS_STORED: Extract<DispatchAnswer, { kind: 'not-permitted' }> = {
+  kind: 'not-permitted',
+  reason: 'it is not as it was stored: it has to be looked at',
+};
 
 export interface AppendAnswer {
   readonly record: EffectRecord;
@@ -139,7 +150,7 @@ export interface EffectLedger {
    * happened; when the answer to the commit is lost, the effect's row says what has (`LedgerUnavailable`).
    */
   transact(
-    request: Omit<DispatchRequest, 'request' | 'seen'>,
+    request: Omit<DispatchRequest, 'request' | 'seen' | 'seqSeen'>,
     work: (tx: LedgerTransaction, record: EffectRecord) => Promise<TransactionEnd>,
   ): Promise<TransactAnswer>;
   /** Appends observations; never refused, however late. Durable when it returns. */

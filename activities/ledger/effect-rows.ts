@@ -101,6 +101,30 @@ export function toRecord(row: EffectRow): EffectRecord {
   };
 }
 
+/** What `toRecord` makes of the row of an intent that was just stored: what is not of the intent is a column's default. */
+export function toIntendedRecord(
+  intent: EffectIntent,
+  wireKey: string,
+  version: string,
+): EffectRecord {
+  return {
+    ...intent,
+    wireKey,
+    version,
+    state: { status: 'intended', sends: 0, absents: 0, conflict: false },
+    output: null,
+    outputProblem: null,
+    sameAs: null,
+    reference: null,
+    holdsIdentity: false,
+    fence: 0,
+    claimOrder: 0,
+    claimedBy: null,
+    leaseUntilMs: null,
+    firstSentAtMs: null,
+  };
+}
+
 const INTENT_COLUMNS = [
   'tenant',
   'id',

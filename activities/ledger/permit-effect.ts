@@ -18,7 +18,7 @@ import { toStorable } from './storable.ts';
 import { type Change, storeFacts, toRequestBodies, unlessRaceLost } from './store-facts.ts';
 
 /** What permission is asked for. */
-export type Permission = Omit<DispatchRequest, 'request' | 'seen'>;
+export type Permission = Omit<DispatchRequest, 'request' | 'seen' | 'seqSeen'>;
 
 /**
  * The permit for an effect that nobody was ever permitted to send, by one statement, on the row as the caller has seen
@@ -29,10 +29,11 @@ export async function dispatchSeen(
   request: DispatchRequest,
   options: QueryOptions,
 ): Promise<DispatchAnswer | undefined> {
-  const { seen, claim, callsPerRunMax } = request;
+  const { seen, seqSeen, claim, callsPerRunMax } = request;
   if (!seen || seen.state.status !== 'intended' || seen.fence > 0) return undefined;
   if (callsPerRunMax !== undefined || refuseClaim(toView(seen), claim, 0)) return undefined;
-  const change = { ...permitted(seen, request), request: request.request, asksControl: true };
+  const permit = permitted(seen, request);
+  const change = { ...permit, request: request.request, asksControl: true, seqSeen };
   const granted = await unlessRaceLost(storeFacts(database, seen, change, options));
   return (
     granted && {

@@ -4,7 +4,13 @@ import { noCrash } from '../effects/crash-points.ts';
 import { wireKey } from '../effects/fingerprint.ts';
 import { appendFacts, appendToSeen } from './append-facts.ts';
 import { type Database, inside, type Transaction } from './database.ts';
-import type { BeginAnswer, EffectIntent, EffectLedger, TransactAnswer } from './effect-ledger.ts';
+import {
+  type BeginAnswer,
+  type EffectIntent,
+  type EffectLedger,
+  NOT_AS_STORED,
+  type TransactAnswer,
+} from './effect-ledger.ts';
 import {
   type EffectRow,
   intend,
@@ -42,6 +48,7 @@ export async function createPostgresEffectLedger(
       const whileSending = (): unknown => crash('dispatch-commit', request.seen?.tool ?? '');
       const granted = await dispatchSeen(database, request, { whileSending });
       if (granted) return granted;
+      if (request.seqSeen !== undefined) return NOT_AS_STORED;
       return database.transaction((tx) => dispatch(tx, request), {
         whileCommitting: (answer) =>
           answer.kind === 'granted' && crash('dispatch-commit', answer.record.tool),

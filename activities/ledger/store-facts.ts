@@ -13,7 +13,6 @@ import type { Observation } from '../../domain/rules/observe.ts';
 import type { Held } from '../../domain/rules/permit.ts';
 import { isRaceLost, type QueryOptions, type Statements } from './database.ts';
 import type { AppendAnswer, EffectRecord, FactEntry, FrozenRequest } from './effect-ledger.ts';
-import { type EffectRow, ROW, toRecord } from './effect-rows.ts';
 import { parameters, type Parameters } from './parameters.ts';
 
 /** What is stored at once, or not at all. */
@@ -26,6 +25,16 @@ export interface Change {
   readonly request?: FrozenRequest | null;
   /** The run's control row is locked, and stops the change when it says pause or cancel. @default false */
   readonly asksControl?: boolean;
+  /** Nothing is stored in a ledger that is older than the one that has told its run this. @default not asked */
+  readonly seqSeen?: number | undefined;
+}
+
+/** What only the database knows of a change. */
+interface ChangedRow {
+  version: string;
+  lease_until: Date | null;
+  first_sent_at: Date | null;
+  seq: number;
 }
 
 /** Undefined when the row is no longer the one that `seen` was read from, or a control stops it. */
@@ -43,13 +52,31 @@ export async function storeFacts(
     ...(change.request ? [freeze($, seen, change.request)] : []),
     ...(change.observation.becameDefinite ? [RAISE_SEQ] : []),
   ];
-  const seq = change.observation.becameDefinite ? '(select seq from raised)' : HELD_SEQ;
-  const text = `with ${parts.join(', ')} select *, ${seq} as seq from changed`;
-  const [row] = await statements.query<EffectRow & { seq: number }>(text, values, {
-    ...options,
-    isPrepared: true,
-  });
-  return row && { record: toRecord(row), seq: row.seq };
+  const seq = change.observation.becameDefinite ? '(select seq from raised)' : heldSeq('changed');
+  const text = `with ${parts.join(', ')}
+    select version, lease_until, first_sent_at, ${seq} as seq from changed`;
+  const [row] = await statements.query<ChangedRow>(text, values, { ...options, isPrepared: true });
+  return row && { record: toChanged(seen, change, row), seq: row.seq };
+}
+
+/** The record as it was seen with what was stored: reading all of it back would cost as much as storing it. */
+function toChanged(
+  seen: EffectRecord,
+  { observation, claim }: Change,
+  { version, lease_until: leaseUntil, first_sent_at: firstSentAt }: ChangedRow,
+): EffectRecord {
+  return {
+    ...seen,
+    ...observation.after,
+    ...(claim && pickHeld(claim)),
+    version,
+    leaseUntilMs: leaseUntil?.getTime() ?? null,
+    firstSentAtMs: firstSentAt?.getTime() ?? null,
+  };
+}
+
+function pickHeld({ fence, claimOrder, claimedBy }: Held): Held {
+  return { fence, claimOrder, claimedBy };
 }
 
 /** Undefined when another transaction won: nothing has happened, and a look says what has. */
@@ -75,7 +102,7 @@ function readControl($: Place, { tenant, runKey }: EffectRecord): string {
 function changeRow(
   $: Place,
   seen: EffectRecord,
-  { observation: { after, leaseMs }, claim, asksControl = false }: Change,
+  { observation: { after, leaseMs }, claim, asksControl = false, seqSeen }: Change,
 ): string {
   const { state } = after;
   const lease = claim?.leaseMs ?? leaseMs;
@@ -94,7 +121,8 @@ function changeRow(
     update pawl.effects set ${sets.join(', ')}
     where tenant = ${$(seen.tenant)} and id = ${$(seen.id)} and xmin = ${$(seen.version)}::xid
       ${asksControl ? 'and not exists (select 1 from control where stops)' : ''}
-    returning ${ROW})`;
+      ${seqSeen === undefined ? '' : `and ${heldSeq('effects')} >= ${$(seqSeen)}`}
+    returning tenant, id, root_key, xmin::text as version, lease_until, first_sent_at)`;
 }
 
 function toClaim($: Place, { fence, claimOrder, claimedBy, isFirst }: Held & { isFirst: boolean }) {
@@ -156,5 +184,8 @@ const RAISE_SEQ = `raised as (
   insert into pawl.run_seqs (tenant, root_key, seq) select tenant, root_key, 1 from changed
   on conflict (tenant, root_key) do update set seq = run_seqs.seq + 1 returning seq)`;
 
-const HELD_SEQ = `coalesce((
-  select s.seq from pawl.run_seqs s where s.tenant = changed.tenant and s.root_key = changed.root_key), 0)`;
+/** The sequence of the run that `effect` belongs to, by the name of a table or a CTE. */
+function heldSeq(effect: string): string {
+  return `coalesce((
+    select s.seq from pawl.run_seqs s where s.tenant = ${effect}.tenant and s.root_key = ${effect}.root_key), 0)`;
+}

@@ -8,12 +8,14 @@ import type { EffectLedger } from '../ledger/effect-ledger.ts';
 import type { ModelProviders } from '../models/model-registry.ts';
 import type { AgentRegistry } from './agent-registry.ts';
 import type { OriginOf } from './run-origin.ts';
+import type { StoredEffects } from './stored-effects.ts';
 
 export interface RunDeps {
   readonly database: Database;
   readonly ledger: EffectLedger;
   readonly engine: EffectEngine;
   readonly originOf: OriginOf;
+  readonly storedEffects: StoredEffects;
   readonly registry: AgentRegistry;
   readonly providers: ModelProviders;
   readonly prices: PriceTable;

@@ -28,10 +28,12 @@ export async function runEffectCall(
   const { tenant } = address;
   const origin = await deps.originOf(tenant, runKey);
   if (!origin) throw rolledBack('the ledger does not know it');
+  const id = effectId({ ...address, call });
   const outcome = await deps.engine.perform({
     tool,
     tenant,
-    id: effectId({ ...address, call }),
+    id,
+    stored: deps.storedEffects.take(tenant, id),
     rootKey: address.rootKey,
     claim: claimOf(context.info, tool, input),
     seqSeen: input.seq,

@@ -3,7 +3,7 @@ import type { ModelStepResult } from '../../domain/rules/run.ts';
 import { wireKey } from '../effects/fingerprint.ts';
 import { Body, partlySecret, Secret, secretMembers } from '../encryption/sealed-body.ts';
 import { inside, type Statements, type Transaction } from '../ledger/database.ts';
-import { intend, toIntentRows } from '../ledger/effect-rows.ts';
+import { intend, toIntendedRecord, toIntentRows } from '../ledger/effect-rows.ts';
 import { type Parameters, parameters } from '../ledger/parameters.ts';
 import { requireCurrentLedger } from '../ledger/rolled-back.ts';
 import { toStorable } from '../ledger/storable.ts';
@@ -77,7 +77,7 @@ async function storeLocked(
 /** All of the step but its approvals; false when the ledger is older than the run, and then nothing is written. */
 async function writeStep(
   statements: Statements,
-  { keySecret }: RunDeps,
+  deps: RunDeps,
   rows: ModelStepRows,
   head: TranscriptHead,
 ): Promise<boolean> {
@@ -85,7 +85,9 @@ async function writeStep(
   const { address, runKey } = rows.input;
   const { tenant, turn } = address;
   const intents = rows.proposals.flatMap(({ intent }) => (intent ? [intent] : []));
-  const intentRows = toIntentRows(intents, (id) => wireKey(keySecret, id));
+  const intentRows = toIntentRows(intents, (id) => wireKey(deps.keySecret, id));
+  const stored =
+    intents.length > 0 ? '(select json_object_agg(id, version) from intended)' : 'null';
   const parts = [
     updateRun($, rows),
     insertStep($, rows),
@@ -94,8 +96,30 @@ async function writeStep(
     ...(intents.length > 0 ? [intend($(intentRows), HAS_RUN)] : []),
     ...(rows.proposals.length > 0 ? [insertCalls($, rows)] : []),
   ];
-  const text = `with ${parts.join(', ')} select 1 from run`;
-  return (await statements.query(text, values, { isPrepared: true })).length > 0;
+  const text = `with ${parts.join(', ')} select ${stored} as versions from run`;
+  const [run] = await statements.query<StoredRow>(text, values, { isPrepared: true });
+  if (run?.versions) noteStored(deps, rows, run.versions);
+  return run !== undefined;
+}
+
+interface StoredRow {
+  /** Of the rows of the intents, by id. */
+  versions: Readonly<Record<string, string>> | null;
+}
+
+/** What asks for nobody's approval is sent next. Bodies that the ledger seals are not kept in the clear. */
+function noteStored(
+  { storedEffects, keySecret, isEncrypted = false }: RunDeps,
+  { proposals }: ModelStepRows,
+  versions: Readonly<Record<string, string>>,
+): void {
+  if (isEncrypted) return;
+  for (const { intent, approval } of proposals) {
+    if (!intent || approval) continue;
+    const version = versions[intent.id];
+    if (version === undefined) continue;
+    storedEffects.note(toIntendedRecord(intent, wireKey(keySecret, intent.id), version));
+  }
 }
 
 function entriesOf({ fresh, call }: ModelStepRows): readonly TranscriptEntry[] {

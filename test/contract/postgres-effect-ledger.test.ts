@@ -5,6 +5,7 @@ import {
   LedgerUnavailable,
   openDatabase,
 } from '../../activities/ledger/database.ts';
+import { toIntendedRecord } from '../../activities/ledger/effect-rows.ts';
 import { migrate } from '../../activities/ledger/migrate.ts';
 import { createPostgresEffectLedger } from '../../activities/ledger/postgres-effect-ledger.ts';
 import { createTestDatabase, dropTestDatabase } from '../../devstack/test-database.ts';
@@ -57,6 +58,15 @@ describe('the ledger’s database', () => {
     ]);
     await expect(migrate(empty.url)).resolves.toEqual([]);
     await dropTestDatabase(empty);
+  });
+
+  it('an intent that was just stored → its record as a look reads it', async () => {
+    const intent = await bench.intended({
+      identityHash: 'i-1',
+      amount: { minor: 5, currency: 'EUR' },
+    });
+    const read = await bench.read(intent);
+    expect(toIntendedRecord(intent, read.wireKey, read.version)).toEqual(read);
   });
 
   it('no migration is missing → it only reads: a role that may make nothing can do it', async () => {

@@ -5,7 +5,12 @@ import type { CrashHook } from '../../activities/effects/crash-points.ts';
 import { createEffectEngine, type EffectJob } from '../../activities/effects/effect-engine.ts';
 import { fingerprint, shortId } from '../../activities/effects/fingerprint.ts';
 import { createWire } from '../../activities/effects/wire.ts';
-import type { Claim, EffectIntent, EffectLedger } from '../../activities/ledger/effect-ledger.ts';
+import type {
+  Claim,
+  EffectIntent,
+  EffectLedger,
+  EffectRecord,
+} from '../../activities/ledger/effect-ledger.ts';
 import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
 import {
   defineTool,
@@ -107,6 +112,8 @@ export interface PerformOptions {
   readonly intent?: Partial<EffectIntent>;
   readonly claim?: Partial<Claim>;
   readonly seqSeen?: number;
+  /** The effect as the performing process has stored it: then the job brings no intent, as an agent's calls do not. */
+  readonly stored?: EffectRecord;
   /** Nothing is retried after so many attempts. @default 40 */
   readonly attemptsMax?: number;
   /** Runs before each further attempt, with its number. */
@@ -155,12 +162,12 @@ export function createEngineBench({
     random,
   });
   const bench: EngineBench = {
-    job: (tool, intent, { claim = {}, seqSeen = 0 } = {}) => ({
+    job: (tool, intent, { claim = {}, seqSeen = 0, stored } = {}) => ({
       tool,
       tenant: intent.tenant,
       id: intent.id,
       rootKey: intent.rootKey,
-      intent,
+      ...(stored ? { stored } : { intent }),
       seqSeen,
       claim: { ...nextClaim(tool), ...claim },
     }),

@@ -92,7 +92,10 @@ export function withLooks(ledger: EffectLedger, { isStale = false } = {}): Effec
       for (const { tenant, id } of intents) await see(tenant, id);
     },
     dispatch: async (request) =>
-      ledger.dispatch({ ...request, seen: await see(request.tenant, request.id) }),
+      ledger.dispatch({
+        ...request,
+        seen: request.seen ?? (await see(request.tenant, request.id)),
+      }),
     append: async (tenant, id, entries) =>
       ledger.append(tenant, id, entries, await see(tenant, id)),
   };
