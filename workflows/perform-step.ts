@@ -18,7 +18,7 @@ import type {
 } from '../domain/rules/run.ts';
 import { callsActivity, callsSummary, ledgerOptions, modelOptions } from './activity-options.ts';
 import { awaitChildren, endChildren, startChildren } from './children.ts';
-import { runPawlActivity, runTool } from './run-activity.ts';
+import { runBriefly, runPawlActivity, runTool } from './run-activity.ts';
 import { type Inbox, nextControl, nextNews, nextWords } from './inbox.ts';
 
 /** The first look at a doubt after nobody has signalled; doubles up to an hour. */
@@ -31,18 +31,16 @@ const USER_LOOK_MS = 3_600_000;
 const PAUSE_LOOK_MS = 900_000;
 
 /** Performs every step but `finish`. A cancel request ends waits and the paid call, never an effect. */
-export async function performStep(
+export function performStep(
   step: Exclude<Step, { kind: 'finish' }>,
   state: RunState,
   inbox: Inbox,
 ): Promise<StepOutcome> {
-  try {
-    return await dispatchStep(step, state, inbox);
-  } catch (error) {
+  return dispatchStep(step, state, inbox).catch((error: unknown) => {
     if (!isCancellation(error)) throw error;
     inbox.cancelled = true;
     return { kind: 'control' };
-  }
+  });
 }
 
 /** Each promise costs the sandbox a stack trace: the steps of every turn are told here without one of their own. */
@@ -53,7 +51,7 @@ function dispatchStep(
 ): Promise<StepOutcome> {
   switch (step.kind) {
     case 'open':
-      return runPawlActivity('pawl.open', openInput(state), ledgerOptions);
+      return runBriefly('pawl.open', openInput(state));
     case 'call-model':
       inbox.isSpokenTo = false;
       return callModel(state).then((result) => ({ kind: 'model', result }));
@@ -111,27 +109,27 @@ function lookAgainMs(firstMs: number, state: RunState): number {
 }
 
 /** Reads go in one activity; each effect has its own, and nothing cancels it. */
-async function runCalls(
+function runCalls(
   calls: readonly CallState[],
   state: RunState,
 ): Promise<ReadonlyMap<string, CallResult>> {
   const reads = calls.filter((call) => call.contract === 'read');
   const groups = [...(reads.length > 0 ? [reads] : []), ...effectsOf(calls).map((call) => [call])];
   const [only, ...others] = groups;
-  const results = await CancellationScope.nonCancellable(() =>
-    // Each promise costs the sandbox a stack trace: the usual case makes as few as it can.
+  return CancellationScope.nonCancellable(() =>
     only && others.length === 0
-      ? runGroup(only, state).then((result) => [result])
-      : Promise.all(groups.map((group) => runGroup(group, state))),
+      ? runGroup(only, state).then((results) => new Map(Object.entries(results)))
+      : Promise.all(groups.map((group) => runGroup(group, state))).then(
+          (results) => new Map(results.flatMap((result) => Object.entries(result))),
+        ),
   );
-  return new Map(results.flatMap((result) => Object.entries(result)));
 }
 
 function effectsOf(calls: readonly CallState[]): readonly CallState[] {
   return calls.filter((call) => call.contract !== 'read');
 }
 
-async function runGroup(calls: readonly CallState[], state: RunState): Promise<CallResults> {
+function runGroup(calls: readonly CallState[], state: RunState): Promise<CallResults> {
   const input: ToolActivityInput = {
     v: 1,
     kind: 'calls',
@@ -144,8 +142,9 @@ async function runGroup(calls: readonly CallState[], state: RunState): Promise<C
   const timeoutMs = Math.max(...calls.map((call) => call.timeoutMs));
   const isLocal = calls.every((call) => call.isLocal);
   const run = { type: callsActivity(calls), timeoutMs, isLocal, summary: callsSummary(calls) };
-  const results = await runTool<CallResults>(run, input);
-  return Object.values(results).some(isUnrecorded) ? writeBack(results, state) : results;
+  return runTool<CallResults>(run, input).then((results) =>
+    Object.values(results).some(isUnrecorded) ? writeBack(results, state) : results,
+  );
 }
 
 /**

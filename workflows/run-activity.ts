@@ -3,6 +3,7 @@ import {
   ActivityFailure,
   ApplicationFailure,
   isCancellation,
+  patched,
   scheduleActivity,
   scheduleLocalActivity,
   sleep,
@@ -12,15 +13,21 @@ import type { Duration } from '@temporalio/common';
 import type { PawlActivities } from '../activities/index.ts';
 import type { ToolActivityInput } from '../domain/rules/effect-outcome.ts';
 import type { Enveloped } from '../domain/rules/envelope.ts';
-import { type ExplicitOptions, localOptions, toolOptions } from './activity-options.ts';
+import {
+  briefOptions,
+  type ExplicitLocalOptions,
+  type ExplicitOptions,
+  ledgerOptions,
+  localOptions,
+  toolOptions,
+} from './activity-options.ts';
 
-/** Runs an activity by its type and returns the value in its result's envelope. */
-export async function runActivity<T>(
-  type: string,
-  input: object,
-  options: ExplicitOptions,
-): Promise<T> {
-  const { value } = await scheduleActivity<Enveloped<T>>(type, [input], options);
+/** Runs an activity by its type and returns the value in its result's envelope. Each promise costs the sandbox a stack trace. */
+export function runActivity<T>(type: string, input: object, options: ExplicitOptions): Promise<T> {
+  return scheduleActivity<Enveloped<T>>(type, [input], options).then(valueOf);
+}
+
+function valueOf<T>({ value }: Enveloped<T>): T {
   return value;
 }
 
@@ -31,6 +38,18 @@ export function runPawlActivity<Name extends keyof PawlActivities>(
   options: ExplicitOptions,
 ): Promise<Awaited<ReturnType<PawlActivities[Name]>>> {
   return runActivity(name, input, options);
+}
+
+/** In the history of every execution that begins and ends its run so; others have an activity there. */
+const LOCAL_ENDS = 'pawl-local-ends';
+
+/** Runs what begins or ends a run: statements on the ledger, their first attempt inside of the workflow task. */
+export function runBriefly<Name extends 'pawl.open' | 'pawl.close'>(
+  name: Name,
+  input: Parameters<PawlActivities[Name]>[0],
+): Promise<Awaited<ReturnType<PawlActivities[Name]>>> {
+  if (!patched(LOCAL_ENDS)) return runActivity(name, input, ledgerOptions);
+  return runLocalFirst(name, input, briefOptions, () => runActivity(name, input, ledgerOptions));
 }
 
 /** What a tool's activity needs of its tool. */
@@ -45,21 +64,32 @@ export interface ToolRun {
 }
 
 /** Runs a tool: as an activity, or its first attempt as a local one. The ledger answers for an attempt that is run again. */
-export async function runTool<T>(
+export function runTool<T>(
   { type, timeoutMs, isLocal, summary }: ToolRun,
   input: ToolActivityInput,
 ): Promise<T> {
   const options = toolOptions(timeoutMs, summary);
   if (!isLocal) return runActivity(type, input, options);
+  const asked = { ...input, askedAtMs: Date.now() };
+  return runLocalFirst(type, asked, localOptions(timeoutMs, summary), () =>
+    runActivity(type, { ...input, attemptsBefore: 1 }, options),
+  );
+}
+
+/** One attempt inside of the workflow task; what it leaves open goes on as an activity. */
+async function runLocalFirst<T>(
+  type: string,
+  input: object,
+  options: ExplicitLocalOptions,
+  goOn: () => Promise<T>,
+): Promise<T> {
   try {
-    const asked = { ...input, askedAtMs: Date.now() };
-    const local = localOptions(timeoutMs, summary);
-    const { value } = await scheduleLocalActivity<Enveloped<T>>(type, [asked], local);
+    const { value } = await scheduleLocalActivity<Enveloped<T>>(type, [input], options);
     return value;
   } catch (error) {
     const delay = delayBeforeNext(error);
     if (delay !== undefined) await sleep(delay);
-    return runActivity(type, { ...input, attemptsBefore: 1 }, options);
+    return goOn();
   }
 }
 

@@ -25,11 +25,23 @@ const tools = (r: Receivers) => [
 ];
 const agents = (r: Receivers) => [clerk(r, { tools: tools(r) })];
 
-/** The attempts that a history holds, by what they were; markers are those inside of workflow tasks. */
+type HistoryEvent = NonNullable<Awaited<ReturnType<TestRun['history']>>['events']>[number];
+
+/** What Core notes of a local activity. */
+type Marker = NonNullable<HistoryEvent['markerRecordedEventAttributes']>;
+
+function typeOf({ details }: Marker): string {
+  const [note] = details?.['data']?.payloads ?? [];
+  if (!note?.data) return '';
+  return (JSON.parse(Buffer.from(note.data).toString()) as { activity_type: string }).activity_type;
+}
+
+/** The attempts of tools that a history holds, by what they were; markers are those inside of workflow tasks. */
 async function attemptsOf(t: TestRun, workflowId: string): Promise<readonly string[]> {
   const { events } = await t.history(workflowId);
   return (events ?? []).flatMap((event) => {
-    if (event.markerRecordedEventAttributes) return ['local'];
+    const marker = event.markerRecordedEventAttributes;
+    if (marker) return typeOf(marker).startsWith('tool.') ? ['local'] : [];
     const type = event.activityTaskScheduledEventAttributes?.activityType?.name ?? '';
     return type.startsWith('tool.') ? [type] : [];
   });
