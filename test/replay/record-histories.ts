@@ -1,4 +1,5 @@
-// Records the histories that replay.test.ts replays: `npm run record:histories`. Old files of other names are kept.
+// Records the histories that replay.test.ts replays: `npm run record:histories -- NAME…`, one behaviour a name. Old files
+// are what builds of yesterday have written: give a new behaviour a new name, and record that one alone.
 import { join } from 'node:path';
 import {
   failWith,
@@ -188,13 +189,33 @@ async function settleFirstDoubt(t: TestRun): Promise<void> {
   });
 }
 
-const recordings = [
-  recordPayments,
-  recordApprovals,
-  recordControls,
-  recordStuck,
-  recordContinueAsNew,
-  recordEffects,
-];
-for (const record of recordings) await record();
+/** A run that begins, pays and ends inside of workflow tasks. */
+async function recordLocalEnds(): Promise<void> {
+  const short = (r: Receivers) => [
+    clerk(r, { tools: [payTool(r, { local: true, timeout: '2s' })] }),
+  ];
+  await withTestRun({ agents: short, model: [calls(pay('a')), DONE] }, async (t) => {
+    const { runKey, result } = await t.start('clerk', TASK);
+    await result();
+    await save(t, runKey, 'local-ends');
+  });
+}
+
+const recordings: Readonly<Record<string, () => Promise<void>>> = {
+  payments: recordPayments,
+  approvals: recordApprovals,
+  controls: recordControls,
+  stuck: recordStuck,
+  'continue-as-new': recordContinueAsNew,
+  effects: recordEffects,
+  'local-ends': recordLocalEnds,
+};
+const names = process.argv.slice(2);
+if (names.length === 0) throw new Error(`record which? ${Object.keys(recordings).join(', ')}`);
+for (const name of names) {
+  const record = recordings[name];
+  if (!record)
+    throw new Error(`no recording "${name}"; there are ${Object.keys(recordings).join(', ')}`);
+  await record();
+}
 await stopTestServers();
