@@ -35,12 +35,6 @@ export const ledgerOptions: ExplicitOptions = {
   },
 };
 
-/** One attempt at a statement on the ledger inside of a workflow task; what it leaves open is tried as an activity. */
-export const briefOptions: ExplicitLocalOptions = {
-  startToCloseTimeout: '2s',
-  retry: { maximumAttempts: 1 },
-};
-
 /** The model: hopeless failures are not retryable by their type; all others wait for the provider to come back. */
 export const modelOptions: ExplicitOptions = {
   startToCloseTimeout: '10m',

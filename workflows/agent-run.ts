@@ -20,7 +20,7 @@ import { type Inbox, openInbox } from './inbox.ts';
 import type { pawlCompensate } from './compensate.ts';
 import { type AgentRunInput, type RunStatusView, WorkflowType } from './messages.ts';
 import { performStep } from './perform-step.ts';
-import { runBriefly, runPawlActivity } from './run-activity.ts';
+import { runPawlActivity } from './run-activity.ts';
 
 /** What Temporal's UI shows as the run's result; `output` only when it is short. */
 export interface AgentRunResult extends RunResult {
@@ -90,7 +90,7 @@ async function undoFirst(
 async function close(state: RunState, result: RunResult): Promise<AgentRunResult> {
   const { tenant, runKey } = state;
   const output = await CancellationScope.nonCancellable(() =>
-    runBriefly('pawl.close', { v: 1, tenant, runKey, result }),
+    runPawlActivity('pawl.close', { v: 1, tenant, runKey, result }, ledgerOptions),
   );
   await reportToParent(state);
   return { ...result, output };

@@ -18,7 +18,7 @@ import type {
 } from '../domain/rules/run.ts';
 import { callsActivity, callsSummary, ledgerOptions, modelOptions } from './activity-options.ts';
 import { awaitChildren, endChildren, startChildren } from './children.ts';
-import { runBriefly, runPawlActivity, runTool } from './run-activity.ts';
+import { runPawlActivity, runTool } from './run-activity.ts';
 import { type Inbox, nextControl, nextNews, nextWords } from './inbox.ts';
 
 /** The first look at a doubt after nobody has signalled; doubles up to an hour. */
@@ -51,7 +51,7 @@ function dispatchStep(
 ): Promise<StepOutcome> {
   switch (step.kind) {
     case 'open':
-      return runBriefly('pawl.open', openInput(state));
+      return runPawlActivity('pawl.open', openInput(state), ledgerOptions);
     case 'call-model':
       inbox.isSpokenTo = false;
       return callModel(state).then((result) => ({ kind: 'model', result }));

@@ -3,7 +3,6 @@ import {
   ActivityFailure,
   ApplicationFailure,
   isCancellation,
-  patched,
   scheduleActivity,
   scheduleLocalActivity,
   sleep,
@@ -13,14 +12,7 @@ import type { Duration } from '@temporalio/common';
 import type { PawlActivities } from '../activities/index.ts';
 import type { ToolActivityInput } from '../domain/rules/effect-outcome.ts';
 import type { Enveloped } from '../domain/rules/envelope.ts';
-import {
-  briefOptions,
-  type ExplicitLocalOptions,
-  type ExplicitOptions,
-  ledgerOptions,
-  localOptions,
-  toolOptions,
-} from './activity-options.ts';
+import { type ExplicitOptions, localOptions, toolOptions } from './activity-options.ts';
 
 /** Runs an activity by its type and returns the value in its result's envelope. Each promise costs the sandbox a stack trace. */
 export function runActivity<T>(type: string, input: object, options: ExplicitOptions): Promise<T> {
@@ -40,18 +32,6 @@ export function runPawlActivity<Name extends keyof PawlActivities>(
   return runActivity(name, input, options);
 }
 
-/** In the history of every execution that begins and ends its run so; others have an activity there. */
-const LOCAL_ENDS = 'pawl-local-ends';
-
-/** Runs what begins or ends a run: statements on the ledger, their first attempt inside of the workflow task. */
-export function runBriefly<Name extends 'pawl.open' | 'pawl.close'>(
-  name: Name,
-  input: Parameters<PawlActivities[Name]>[0],
-): Promise<Awaited<ReturnType<PawlActivities[Name]>>> {
-  if (!patched(LOCAL_ENDS)) return runActivity(name, input, ledgerOptions);
-  return runLocalFirst(name, input, briefOptions, () => runActivity(name, input, ledgerOptions));
-}
-
 /** What a tool's activity needs of its tool. */
 export interface ToolRun {
   /** The activity's type. */
@@ -64,32 +44,24 @@ export interface ToolRun {
 }
 
 /** Runs a tool: as an activity, or its first attempt as a local one. The ledger answers for an attempt that is run again. */
-export function runTool<T>(
-  { type, timeoutMs, isLocal, summary }: ToolRun,
-  input: ToolActivityInput,
-): Promise<T> {
-  const options = toolOptions(timeoutMs, summary);
-  if (!isLocal) return runActivity(type, input, options);
-  const asked = { ...input, askedAtMs: Date.now() };
-  return runLocalFirst(type, asked, localOptions(timeoutMs, summary), () =>
-    runActivity(type, { ...input, attemptsBefore: 1 }, options),
-  );
+export function runTool<T>(run: ToolRun, input: ToolActivityInput): Promise<T> {
+  if (run.isLocal) return runLocalFirst(run, input);
+  return runActivity(run.type, input, toolOptions(run.timeoutMs, run.summary));
 }
 
-/** One attempt inside of the workflow task; what it leaves open goes on as an activity. */
 async function runLocalFirst<T>(
-  type: string,
-  input: object,
-  options: ExplicitLocalOptions,
-  goOn: () => Promise<T>,
+  { type, timeoutMs, summary }: ToolRun,
+  input: ToolActivityInput,
 ): Promise<T> {
   try {
-    const { value } = await scheduleLocalActivity<Enveloped<T>>(type, [input], options);
+    const asked = { ...input, askedAtMs: Date.now() };
+    const local = localOptions(timeoutMs, summary);
+    const { value } = await scheduleLocalActivity<Enveloped<T>>(type, [asked], local);
     return value;
   } catch (error) {
     const delay = delayBeforeNext(error);
     if (delay !== undefined) await sleep(delay);
-    return goOn();
+    return runActivity(type, { ...input, attemptsBefore: 1 }, toolOptions(timeoutMs, summary));
   }
 }
 

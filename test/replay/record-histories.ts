@@ -189,15 +189,16 @@ async function settleFirstDoubt(t: TestRun): Promise<void> {
   });
 }
 
-/** A run that begins, pays and ends inside of workflow tasks. */
-async function recordLocalEnds(): Promise<void> {
+/** A short tool: what it leaves open goes on as an activity. */
+async function recordLocalTool(): Promise<void> {
   const short = (r: Receivers) => [
     clerk(r, { tools: [payTool(r, { local: true, timeout: '2s' })] }),
   ];
-  await withTestRun({ agents: short, model: [calls(pay('a')), DONE] }, async (t) => {
+  await withTestRun({ agents: short, model: [calls(pay('a'), pay('b')), DONE] }, async (t) => {
+    t.bank.setMode('b', '429', { times: 1, retryAfterSeconds: 1 });
     const { runKey, result } = await t.start('clerk', TASK);
     await result();
-    await save(t, runKey, 'local-ends');
+    await save(t, runKey, 'local-tool');
   });
 }
 
@@ -208,7 +209,7 @@ const recordings: Readonly<Record<string, () => Promise<void>>> = {
   stuck: recordStuck,
   'continue-as-new': recordContinueAsNew,
   effects: recordEffects,
-  'local-ends': recordLocalEnds,
+  'local-tool': recordLocalTool,
 };
 const names = process.argv.slice(2);
 if (names.length === 0) throw new Error(`record which? ${Object.keys(recordings).join(', ')}`);

@@ -22,7 +22,7 @@ const RECORDED = [
   'continued-2.bin',
   'effect-doubt-settled.bin',
   'effect-payment.bin',
-  'local-ends.bin',
+  'local-tool.bin',
   'pause-resume.bin',
   'payments.bin',
   'stuck-resumed-1.bin',

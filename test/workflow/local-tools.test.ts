@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { type Receivers, type TestRun, withTestRun } from 'pawl/testing';
 import { guarantee } from '../guarantee.ts';
-import { attemptsOf } from './attempts.ts';
 import {
   CACHES,
   calls,
@@ -26,12 +25,14 @@ const tools = (r: Receivers) => [
 ];
 const agents = (r: Receivers) => [clerk(r, { tools: tools(r) })];
 
-/** The attempts of tools that a history holds, by what they were. */
-async function toolAttemptsOf(t: TestRun, workflowId: string): Promise<readonly string[]> {
-  const attempts = await attemptsOf(t, workflowId);
-  return attempts
-    .filter(({ type }) => type.startsWith('tool.'))
-    .map(({ type, isLocal }) => (isLocal ? 'local' : type));
+/** The attempts that a history holds, by what they were; markers are those inside of workflow tasks. */
+async function attemptsOf(t: TestRun, workflowId: string): Promise<readonly string[]> {
+  const { events } = await t.history(workflowId);
+  return (events ?? []).flatMap((event) => {
+    if (event.markerRecordedEventAttributes) return ['local'];
+    const type = event.activityTaskScheduledEventAttributes?.activityType?.name ?? '';
+    return type.startsWith('tool.') ? [type] : [];
+  });
 }
 
 /** Runs the clerk to its end. */
@@ -58,7 +59,7 @@ describe.each(CACHES)('a local tool, %s', (_title, maxCachedWorkflows) => {
         },
         async (t) => {
           const runKey = await runClerk(t);
-          expect(await toolAttemptsOf(t, runKey)).toEqual(['local', 'local', 'local']);
+          expect(await attemptsOf(t, runKey)).toEqual(['local', 'local', 'local']);
           expect(t.bank.receipts()).toHaveLength(1);
           expect(t.bank.requests({ method: 'POST' })).toHaveLength(1);
           expect(t.mailbox.receipts()).toHaveLength(1);
@@ -73,7 +74,7 @@ describe.each(CACHES)('a local tool, %s', (_title, maxCachedWorkflows) => {
       withTestRun({ agents, maxCachedWorkflows, model: [calls(pay('r-2')), DONE] }, async (t) => {
         t.bank.setMode('r-2', '429', { times: 1, retryAfterSeconds: 1 });
         const runKey = await runClerk(t);
-        expect(await toolAttemptsOf(t, runKey)).toEqual(['local', 'tool.pay']);
+        expect(await attemptsOf(t, runKey)).toEqual(['local', 'tool.pay']);
         const sends = t.bank.requests({ method: 'POST' });
         expect(sends.map(({ idempotencyKey, body }) => `${idempotencyKey} ${body}`)).toEqual(
           Array(2).fill(`${sends[0]?.idempotencyKey} ${sends[0]?.body}`),
@@ -86,7 +87,7 @@ describe.each(CACHES)('a local tool, %s', (_title, maxCachedWorkflows) => {
     withTestRun({ agents, maxCachedWorkflows, model: [calls(pay('r-3')), DONE] }, async (t) => {
       t.bank.setMode('r-3', 'commit-then-hang', { times: 1 });
       const runKey = await runClerk(t);
-      const attempts = await toolAttemptsOf(t, runKey);
+      const attempts = await attemptsOf(t, runKey);
       // Without a cache the workflow leaves its worker meanwhile, and the local attempt may be made again instead.
       if (maxCachedWorkflows > 0) expect(attempts).toEqual(['local', 'tool.pay']);
       expect(attempts[0]).toBe('local');
@@ -98,7 +99,7 @@ describe.each(CACHES)('a local tool, %s', (_title, maxCachedWorkflows) => {
     withTestRun({ agents, maxCachedWorkflows, model: [calls(pay('r-4')), DONE] }, async (t) => {
       t.bank.setMode('r-4', 'reject-before-commit');
       const runKey = await runClerk(t);
-      expect(await toolAttemptsOf(t, runKey)).toEqual(['local']);
+      expect(await attemptsOf(t, runKey)).toEqual(['local']);
       expect(t.bank.requests({ method: 'POST' })).toHaveLength(1);
     }));
 
@@ -108,7 +109,7 @@ describe.each(CACHES)('a local tool, %s', (_title, maxCachedWorkflows) => {
       async (t) => {
         t.bank.setMode({ reference: 'r-5', method: 'GET' }, '500-before');
         const runKey = await runClerk(t);
-        expect(await toolAttemptsOf(t, runKey)).toEqual(['local', 'tool.look_up']);
+        expect(await attemptsOf(t, runKey)).toEqual(['local', 'tool.look_up']);
         expect(t.bank.requests({ method: 'GET' })).toHaveLength(LOOK_UPS);
       },
     ));
@@ -126,7 +127,7 @@ describe.each(CACHES)('a local tool, %s', (_title, maxCachedWorkflows) => {
         const args = [{ runKey: `order-${taskQueue}`, reference: 'r-6' }];
         const paid = t.temporal.workflow.execute('payLocally', { workflowId, taskQueue, args });
         expect(await paid).toBe(t.bank.receipts()[0]?.receiptId);
-        expect(await toolAttemptsOf(t, workflowId)).toEqual(['local']);
+        expect(await attemptsOf(t, workflowId)).toEqual(['local']);
         const slow = { workflowId: `slow-${taskQueue}`, taskQueue };
         expect(await t.temporal.workflow.execute('payTooSlowly', slow)).toBe(
           'TypeError: effect("pay"): a local tool\'s timeoutMs is at most 2000, not 5000',
