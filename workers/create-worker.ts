@@ -64,7 +64,7 @@ export interface CreateWorkerOptions {
   readonly migrates?: boolean;
   readonly providers?: readonly ModelProvider[];
   readonly prices?: PriceTable;
-  /** Workflows kept in memory between tasks; 0 replays every task from the start. @default 200 */
+  /** Workflows kept in memory between tasks; 0 replays every task from the start, and takes no `local` tool. @default 200 */
   readonly maxCachedWorkflows?: number;
   /** How long what is on the wire may still take after SIGTERM. @default '20s' */
   readonly shutdownGraceTime?: `${number}s`;
@@ -92,6 +92,7 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
   const keys = toKeys(options.encryptionKeys ?? config.encryptionKeys);
   installRuntime(config, keys !== undefined);
   const registry = await createAgentRegistry(options.agents ?? [], options.tools);
+  checkCache(pickSettings(options), registry);
   if (options.migrates ?? config.migrates) await migrate(config.databaseUrl);
   const database = openDatabase({ url: config.databaseUrl, keys, warn });
   const connection = await NativeConnection.connect({ address: config.temporalAddress });
@@ -157,6 +158,19 @@ function pickSettings({
   shutdownGraceTime = WORKER_SETTINGS.shutdownGraceTime,
 }: CreateWorkerOptions): Pick<WorkerOptions, 'maxCachedWorkflows' | 'shutdownGraceTime'> {
   return { maxCachedWorkflows, shutdownGraceTime };
+}
+
+/** Throws a `TypeError` for a local tool without a cache: an execution that is evicted loses it, and begins it again. */
+function checkCache(
+  { maxCachedWorkflows }: Pick<WorkerOptions, 'maxCachedWorkflows'>,
+  { tools }: RunDeps['registry'],
+): void {
+  const local = [...tools.values()].find((tool) => tool.local);
+  if (maxCachedWorkflows !== 0 || !local) return;
+  throw new TypeError(
+    `The tool "${local.name}" is local, and maxCachedWorkflows is 0: runs that are busy at once would drop each other's ` +
+      'attempts and never end. Give the cache room for the runs that are busy at once, or the tool no `local`.',
+  );
 }
 
 /** Throws a `TypeError` for a name that is Pawl's own. */

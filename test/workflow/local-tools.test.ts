@@ -1,10 +1,9 @@
 // Short tools: the first attempt inside of the workflow task, everything that it leaves open as an activity.
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { type Receivers, type TestRun, withTestRun } from 'pawl/testing';
+import { lastUserText, type Receivers, type TestRun, toolResults, withTestRun } from 'pawl/testing';
 import { guarantee } from '../guarantee.ts';
 import {
-  CACHES,
   calls,
   clerk,
   DONE,
@@ -42,7 +41,44 @@ async function runClerk(t: TestRun): Promise<string> {
   return run.runKey;
 }
 
-describe.each(CACHES)('a local tool, %s', (_title, maxCachedWorkflows) => {
+/** With a cache of one workflow every other run's task replays this one from its start. */
+const SMALL_CACHES: readonly [title: string, maxCachedWorkflows: number][] = [
+  ['cached', 200],
+  ['one run in the cache', 1],
+];
+
+guarantee(
+  ['law-05-write-ahead', 'S3-28'],
+  '20 runs at once, with room for one of them in the cache → each payment is sent once',
+  () =>
+    withTestRun(
+      {
+        agents,
+        maxCachedWorkflows: 1,
+        model: (request) => {
+          const run = lastUserText(request);
+          const done = toolResults(request).length;
+          return done < 2 ? calls(pay(`${run}-${done}`)) : DONE;
+        },
+      },
+      async (t) => {
+        const runs = Array.from({ length: 20 }, (_, run) => t.start('clerk', { task: `r${run}` }));
+        const ended = await Promise.all((await Promise.all(runs)).map((run) => run.result()));
+        expect(ended.map(({ result }) => result?.kind)).toEqual(Array(20).fill('completed'));
+        expect(t.bank.receipts()).toHaveLength(40);
+        expect(t.bank.requests({ method: 'POST' })).toHaveLength(40);
+      },
+    ),
+);
+
+it('a worker that keeps no workflow in its cache → refuses to start, and says why', async () => {
+  const started = withTestRun({ agents, maxCachedWorkflows: 0, model: [DONE] }, () =>
+    Promise.resolve(),
+  );
+  await expect(started).rejects.toThrow('is local, and maxCachedWorkflows is 0');
+});
+
+describe.each(SMALL_CACHES)('a local tool, %s', (_title, maxCachedWorkflows) => {
   guarantee(
     ['law-05-write-ahead', 'history-linear'],
     'a read, a payment and a message → no activity of a tool, each done once',
