@@ -1,6 +1,7 @@
 // Conformance cases: a permit for a caller that has stored the effect itself and has not looked at the ledger since.
 import { expect, it } from '@jest/globals';
 import {
+  type AsStored,
   type EffectIntent,
   type EffectRecord,
   NOT_AS_STORED,
@@ -17,7 +18,7 @@ import {
 /** What the caller holds: the effect as it was stored, and the sequence that its run has seen. */
 interface Unlooked {
   readonly seen: EffectRecord;
-  readonly seqSeen: number;
+  readonly asStored: AsStored;
 }
 
 export function describeStored({ under, bench }: Suite): void {
@@ -25,7 +26,7 @@ export function describeStored({ under, bench }: Suite): void {
     change: Partial<EffectIntent> = {},
   ): Promise<{ readonly intent: EffectIntent; readonly held: Unlooked }> => {
     const intent = await bench().intended(change);
-    return { intent, held: { seen: await bench().read(intent), seqSeen: 0 } };
+    return { intent, held: { seen: await bench().read(intent), asStored: { seqSeen: 0 } } };
   };
   const expectNoPermit = async (intent: EffectIntent, change: DispatchChange): Promise<void> => {
     const before = await bench().read(intent);
@@ -47,9 +48,24 @@ export function describeStored({ under, bench }: Suite): void {
   });
 
   it('sent by another attempt since → no permit', async () => {
-    const { intent, held } = await stored();
+    const { intent, held } = await stored({ contract: 'keyed' });
     await bench().dispatch(intent);
     await expectNoPermit(intent, { ...held, order: 2, by: 'b' });
+  });
+
+  it('permitted to another attempt since, which has not sent → no permit', async () => {
+    const { intent, held } = await stored({ contract: 'keyed' });
+    const granted = await bench().dispatch(intent);
+    if (granted.kind !== 'granted') throw new Error(granted.kind);
+    const { fence } = granted.record;
+    await bench().append(intent, { fact: { kind: 'not_sent', reason: 'ECONNREFUSED' }, fence });
+    expect(await bench().read(intent)).toMatchObject({ state: { status: 'intended' } });
+    await expectNoPermit(intent, { ...held, order: 2, by: 'b' });
+  });
+
+  it('a limit of calls, or a caller that holds no record → no permit', async () => {
+    const { intent, held } = await stored();
+    await expectNoPermit(intent, { ...held, callsPerRunMax: 3 });
   });
 
   it('withdrawn since → no permit', async () => {
@@ -69,10 +85,9 @@ export function describeStored({ under, bench }: Suite): void {
     const { intent, held } = await stored();
     const before = await bench().dispatched({ rootKey: intent.rootKey });
     await bench().append(before, APPLIED);
-    await expectNoPermit(intent, { ...held, seqSeen: 2 });
-    expect(await bench().dispatch(intent, { ...held, seqSeen: 1 })).toMatchObject({
-      kind: 'granted',
-    });
+    await expectNoPermit(intent, { ...held, asStored: { seqSeen: 2 } });
+    const asOld = { ...held, asStored: { seqSeen: 1 } };
+    expect(await bench().dispatch(intent, asOld)).toMatchObject({ kind: 'granted' });
   });
 
   it('an effect that the ledger has lost → no permit', async () => {

@@ -186,11 +186,9 @@ async function dispatch(
 ): Promise<DispatchAnswer> {
   const key = keyOf(request.tenant, request.id);
   await locks.free([key]);
+  if (request.asStored && !isAsStored(state, request)) return NOT_AS_STORED;
   const record = permit(state, request);
-  if (request.seqSeen !== undefined && !isAsStored(state, record, request.seqSeen)) {
-    return NOT_AS_STORED;
-  }
-  if ('kind' in record) return record;
+  if ('kind' in record) return request.asStored ? NOT_AS_STORED : record;
   if (request.request && !state.requests.has(key)) {
     state.requests.set(key, copyOf(request.request));
   }
@@ -203,13 +201,14 @@ async function dispatch(
   };
 }
 
+/** Nothing was said of the effect since its intent, and a permit needs no count under a lock. */
 function isAsStored(
-  state: MemoryState,
-  record: ReturnType<typeof permit>,
-  seqSeen: number,
+  { entries, seqs }: MemoryState,
+  { tenant, id, seen, asStored, callsPerRunMax }: DispatchRequest,
 ): boolean {
-  if ('kind' in record || record.fence > 0) return false;
-  return (state.seqs.get(keyOf(record.tenant, record.rootKey)) ?? 0) >= seqSeen;
+  const entry = entries.get(keyOf(tenant, id));
+  if (!seen || !entry || entry.facts.length > 1 || callsPerRunMax !== undefined) return false;
+  return (seqs.get(keyOf(tenant, entry.record.rootKey)) ?? 0) >= (asStored?.seqSeen ?? 0);
 }
 
 async function transact(

@@ -13,8 +13,8 @@ import {
   type IdentityStanding,
   toView,
 } from '../activities/ledger/effect-ledger.ts';
+import { toIntendedRecord } from '../activities/ledger/effect-rows.ts';
 import { toStorable } from '../activities/ledger/storable.ts';
-import { INTENDED } from '../domain/rules/effect.ts';
 import { observe } from '../domain/rules/observe.ts';
 import { grant, refuseClaim, standingTowards, stoppedBy } from '../domain/rules/permit.ts';
 import type { StoredFact } from './effect-ledger-fixture.ts';
@@ -39,7 +39,7 @@ export interface MemoryState {
   readonly seqs: Map<string, number>;
 }
 
-export type Permission = Omit<DispatchRequest, 'request' | 'seen'>;
+export type Permission = Omit<DispatchRequest, 'request' | 'seen' | 'asStored'>;
 export type Denial = Exclude<DispatchAnswer, { kind: 'granted' }>;
 
 export function createMemoryState(clock: { nowMs(): number }): MemoryState {
@@ -187,24 +187,8 @@ export function claimed(
 
 /** An effect of which nothing is known but what is intended. */
 export function toEntry(intent: EffectIntent): Entry {
-  const record: EffectRecord = {
-    ...intent,
-    arguments: toJson(intent.arguments),
-    wireKey: wireKey(KEY_SECRET, intent.id),
-    state: INTENDED,
-    output: null,
-    outputProblem: null,
-    sameAs: null,
-    reference: null,
-    holdsIdentity: false,
-    fence: 0,
-    claimOrder: 0,
-    claimedBy: null,
-    leaseUntilMs: null,
-    firstSentAtMs: null,
-    version: '',
-  };
-  return { record, facts: [] };
+  const stored = { ...intent, arguments: toJson(intent.arguments) };
+  return { record: toIntendedRecord(stored, wireKey(KEY_SECRET, intent.id), ''), facts: [] };
 }
 
 const KEY_SECRET = Buffer.from('an in-memory ledger has no secrets');

@@ -3,7 +3,14 @@ import { isPending, isRefusal } from '../../domain/schemas/outcomes.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { Fact } from '../../domain/rules/effect.ts';
 import { hasOpenSend } from '../../domain/rules/next-move.ts';
-import type { Claim, EffectLedger, EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
+import {
+  type AsStored,
+  type Claim,
+  type EffectLedger,
+  type EffectRecord,
+  type FactEntry,
+  NOT_AS_STORED,
+} from '../ledger/effect-ledger.ts';
 import { type Clock, withDeadline } from '../clock.ts';
 import type { IsGivenUp } from '../heartbeat.ts';
 import type { CrashHook } from './crash-points.ts';
@@ -31,7 +38,7 @@ export interface SendJob {
   readonly claim: Claim;
   readonly ignoresIdentity: boolean;
   /** Set when nobody has looked at `record` since it was stored; see `DispatchRequest`. */
-  readonly seqSeen: number | undefined;
+  readonly asStored: AsStored | undefined;
   readonly isGivenUp: IsGivenUp;
 }
 
@@ -68,7 +75,8 @@ async function attemptUntil(
     signal,
   });
   const input = parseArguments(tool, record);
-  if (input.kind === 'invalid') return { kind: 'unsent', error: input.error };
+  if (input.kind === 'invalid')
+    return beforeAnyWrite({ ok: false, error: input.error, isLeftBehind: false }, job);
   if (tool.wire === 'own' && !(await gate.dispatchAtEntry()))
     return answerOf(gate.state(), undefined, job);
   const context = {
@@ -128,25 +136,27 @@ function isDefinite({ fact }: FactEntry): boolean {
   return fact.kind === 'applied' || fact.kind === 'refused' || fact.kind === 'pending';
 }
 
-function answerOf(state: WriteState, ran: Ran | undefined, { tool, record }: SendJob): SendAnswer {
+function answerOf(state: WriteState, ran: Ran | undefined, job: SendJob): SendAnswer {
   switch (state.kind) {
     case 'denied':
       return { kind: 'denied', answer: state.answer };
     case 'failed':
       return { kind: 'unsent', error: state.error };
     case 'none':
-      return beforeAnyWrite(ran, record);
+      return beforeAnyWrite(ran, job);
     case 'second-write':
       return observed({
         kind: 'doubted',
         reason: 'the tool tried a second write: one effect is one write, so split the tool',
       });
     case 'granted':
-      return afterGrant(state, ran, tool);
+      return afterGrant(state, ran, job.tool);
   }
 }
 
-function beforeAnyWrite(ran: Ran | undefined, record: EffectRecord): SendAnswer {
+function beforeAnyWrite(ran: Ran | undefined, { record, asStored }: SendJob): SendAnswer {
+  // No permit was asked for: what stands in the ledger by now comes before what the tool makes of it.
+  if (asStored && !ran?.isLeftBehind) return { kind: 'denied', answer: NOT_AS_STORED };
   if (!ran || !ran.ok) {
     const error = ran?.error;
     if (isRefusal(error)) {

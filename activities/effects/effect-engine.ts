@@ -170,6 +170,7 @@ async function send(
   let ignoresIdentity = true;
   if (isFirst) {
     const gate = await passGate(begin, job.authority);
+    if (isUnlooked && gate.kind !== 'go') return undefined;
     switch (gate.kind) {
       case 'paused':
         return { kind: 'paused' };
@@ -191,10 +192,11 @@ async function send(
   const { tool, claim, isGivenUp = never } = job;
   const attempt = tool.contract === 'transactional' ? attemptTransaction : attemptSend;
   const { record } = begin;
-  const seqSeen = isUnlooked ? job.seqSeen : undefined;
-  const answer = await attempt(deps, { tool, record, claim, ignoresIdentity, seqSeen, isGivenUp });
-  // Something was in the way: a look says what.
-  if (isUnlooked && answer.kind === 'denied') return undefined;
+  const asStored = isUnlooked ? { seqSeen: job.seqSeen } : undefined;
+  const answer = await attempt(deps, { tool, record, claim, ignoresIdentity, asStored, isGivenUp });
+  if (asStored && answer.kind === 'denied') return undefined;
+  // The tool's time is up: the next attempt has its own, and looks.
+  if (asStored && answer.kind === 'unsent') throw tryAgain(deps, job, answer.error);
   return readAnswer(deps, job, begin, answer);
 }
 
@@ -265,20 +267,26 @@ async function unsent(
   record: EffectRecord,
   error: unknown,
 ): Promise<EffectOutcome | undefined> {
-  if (error instanceof LedgerUnavailable || error instanceof AttemptGivenUp) throw error;
-  const message = messageOf(error);
   const isHopeless = error instanceof Error && error.name === 'ZodError';
-  if (!isHopeless && job.claim.attempt < job.tool.sendsMax) {
-    throw retryLater(
-      deps,
-      job,
-      FailureType.ToolFailed,
-      `${job.tool.name} failed before it sent: ${message}`,
-    );
+  if (isOfAttempt(error) || (!isHopeless && job.claim.attempt < job.tool.sendsMax)) {
+    throw tryAgain(deps, job, error);
   }
+  const message = messageOf(error);
   if (record.state.sends === 0) return withdraw(deps, job, 'tool_failed', message);
   const reason = `an earlier send is open, and sending again failed: ${message}`;
   return recorded(await append(deps, job, [{ fact: { kind: 'doubted', reason } }]));
+}
+
+/** What the next attempt may find otherwise. */
+function tryAgain(deps: EngineDeps, job: EffectJob, error: unknown): unknown {
+  if (isOfAttempt(error)) return error;
+  const message = `${job.tool.name} failed before it sent: ${messageOf(error)}`;
+  return retryLater(deps, job, FailureType.ToolFailed, message);
+}
+
+/** Not the tool's failure. */
+function isOfAttempt(error: unknown): boolean {
+  return error instanceof LedgerUnavailable || error instanceof AttemptGivenUp;
 }
 
 /** Undefined when it is too late: another attempt has sent it since, and its outcome is to come. */

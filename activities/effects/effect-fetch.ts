@@ -1,5 +1,6 @@
 // ctx.fetch of an effect: commits permission and bytes before the first byte leaves, and sends only stored bytes.
 import type {
+  AsStored,
   Claim,
   DispatchAnswer,
   DispatchRequest,
@@ -42,7 +43,7 @@ export interface EffectFetchOptions {
   readonly claim: Claim;
   readonly callsPerRunMax: number | undefined;
   readonly ignoresIdentity: boolean;
-  readonly seqSeen: number | undefined;
+  readonly asStored: AsStored | undefined;
   readonly crash: CrashHook;
   readonly clock: Clock;
   readonly isGivenUp: IsGivenUp;
@@ -156,9 +157,9 @@ function toGranted({
 }
 
 function toDispatch(options: EffectFetchOptions, request: FrozenRequest | null): DispatchRequest {
-  const { record, claim, callsPerRunMax, ignoresIdentity, seqSeen } = options;
+  const { record, claim, callsPerRunMax, ignoresIdentity, asStored } = options;
   const { tenant, id } = record;
-  return { tenant, id, claim, request, callsPerRunMax, ignoresIdentity, seen: record, seqSeen };
+  return { tenant, id, claim, request, callsPerRunMax, ignoresIdentity, seen: record, asStored };
 }
 
 /** The one request on the wire; notes in `state` what came of it. */

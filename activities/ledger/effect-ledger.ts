@@ -62,7 +62,7 @@ export interface BeginAnswer {
   /** The decision on `record.approvalId`, when there is one. */
   readonly decision: ApprovalStanding | null;
   readonly seq: number;
-  /** The database's clock. */
+  /** The database's clock; where nobody has looked, the process's own. */
   readonly nowMs: number;
 }
 
@@ -91,10 +91,14 @@ export interface DispatchRequest {
   /** The effect as the caller last saw it: a ledger may save itself a look at what has not changed since. */
   readonly seen?: EffectRecord | undefined;
   /**
-   * Of a caller that has stored `seen` itself and has not looked at the ledger since: the highest sequence that its run
-   * has seen. Permitted is only what is still as it was stored, in a ledger that is not older than that.
+   * Given by a caller that has stored `seen` itself and has not looked at the ledger since. Permitted is only what is
+   * still as it was stored, in a ledger whose sequence is not lower than the one that the run has seen.
    */
-  readonly seqSeen?: number | undefined;
+  readonly asStored?: AsStored | undefined;
+}
+
+export interface AsStored {
+  readonly seqSeen: number;
 }
 
 export type DispatchAnswer =
@@ -112,7 +116,7 @@ export type DispatchAnswer =
   | { readonly kind: 'limit'; readonly max: number }
   | { readonly kind: 'identity'; readonly standing: IdentityStanding };
 
-/** The answer to a caller that has to look first: see `DispatchRequest.seqSeen`. */
+/** The answer to a caller that has to look first: see `DispatchRequest.asStored`. */
 export const NOT_AS_STORED: Extract<DispatchAnswer, { kind: 'not-permitted' }> = {
   kind: 'not-permitted',
   reason: 'it is not as it was stored: it has to be looked at',
@@ -150,7 +154,7 @@ export interface EffectLedger {
    * happened; when the answer to the commit is lost, the effect's row says what has (`LedgerUnavailable`).
    */
   transact(
-    request: Omit<DispatchRequest, 'request' | 'seen' | 'seqSeen'>,
+    request: Omit<DispatchRequest, 'request' | 'seen' | 'asStored'>,
     work: (tx: LedgerTransaction, record: EffectRecord) => Promise<TransactionEnd>,
   ): Promise<TransactAnswer>;
   /** Appends observations; never refused, however late. Durable when it returns. */

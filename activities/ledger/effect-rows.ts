@@ -1,5 +1,5 @@
 // The rows of pawl.effects and what they become in the engine; the only place that names the columns.
-import type { EffectState, EffectStatus } from '../../domain/rules/effect.ts';
+import { type EffectState, type EffectStatus, INTENDED } from '../../domain/rules/effect.ts';
 import type { Contract } from '../../domain/rules/contract.ts';
 import type { Json } from '../../domain/rules/json.ts';
 import { Body, Secret } from '../encryption/sealed-body.ts';
@@ -111,7 +111,7 @@ export function toIntendedRecord(
     ...intent,
     wireKey,
     version,
-    state: { status: 'intended', sends: 0, absents: 0, conflict: false },
+    state: INTENDED,
     output: null,
     outputProblem: null,
     sameAs: null,

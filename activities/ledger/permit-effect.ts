@@ -18,7 +18,7 @@ import { toStorable } from './storable.ts';
 import { type Change, storeFacts, toRequestBodies, unlessRaceLost } from './store-facts.ts';
 
 /** What permission is asked for. */
-export type Permission = Omit<DispatchRequest, 'request' | 'seen' | 'seqSeen'>;
+export type Permission = Omit<DispatchRequest, 'request' | 'seen' | 'asStored'>;
 
 /**
  * The permit for an effect that nobody was ever permitted to send, by one statement, on the row as the caller has seen
@@ -29,11 +29,16 @@ export async function dispatchSeen(
   request: DispatchRequest,
   options: QueryOptions,
 ): Promise<DispatchAnswer | undefined> {
-  const { seen, seqSeen, claim, callsPerRunMax } = request;
+  const { seen, asStored, claim, callsPerRunMax } = request;
   if (!seen || seen.state.status !== 'intended' || seen.fence > 0) return undefined;
   if (callsPerRunMax !== undefined || refuseClaim(toView(seen), claim, 0)) return undefined;
   const permit = permitted(seen, request);
-  const change = { ...permit, request: request.request, asksControl: true, seqSeen };
+  const change = {
+    ...permit,
+    request: request.request,
+    asksControl: true,
+    seqSeen: asStored?.seqSeen,
+  };
   const granted = await unlessRaceLost(storeFacts(database, seen, change, options));
   return (
     granted && {

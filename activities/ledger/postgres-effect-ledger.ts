@@ -48,7 +48,7 @@ export async function createPostgresEffectLedger(
       const whileSending = (): unknown => crash('dispatch-commit', request.seen?.tool ?? '');
       const granted = await dispatchSeen(database, request, { whileSending });
       if (granted) return granted;
-      if (request.seqSeen !== undefined) return NOT_AS_STORED;
+      if (request.asStored) return NOT_AS_STORED;
       return database.transaction((tx) => dispatch(tx, request), {
         whileCommitting: (answer) =>
           answer.kind === 'granted' && crash('dispatch-commit', answer.record.tool),

@@ -37,7 +37,7 @@ interface ChangedRow {
   seq: number;
 }
 
-/** Undefined when the row is no longer the one that `seen` was read from, or a control stops it. */
+/** Undefined when the row is no longer the one that `seen` was read from, a control stops it, or the ledger is older. */
 export async function storeFacts(
   statements: Statements,
   seen: EffectRecord,

@@ -36,9 +36,12 @@ export interface ModelStepRows {
 export async function storeModelStep(deps: RunDeps, rows: ModelStepRows): Promise<ModelStepResult> {
   // Nobody else writes to a run, as a rule: one statement then, and a closer look only where it found something else.
   const isAsked = rows.proposals.some(({ approval }) => approval !== undefined);
-  const writing = (): Promise<boolean> => writeStep(deps.database, deps, rows, rows.fresh.head);
-  const isWritten = !isAsked && (await unlessRaceLost(writing()));
-  return isWritten ? rows.result : deps.database.transaction((tx) => storeLocked(tx, deps, rows));
+  const writing = (): Promise<Written | undefined> =>
+    writeStep(deps.database, deps, rows, rows.fresh.head);
+  const written = isAsked ? undefined : await unlessRaceLost(writing());
+  if (!written) return deps.database.transaction((tx) => storeLocked(tx, deps, rows));
+  noteStored(deps, rows, written.versions ?? {});
+  return rows.result;
 }
 
 async function storeLocked(
@@ -74,13 +77,13 @@ async function storeLocked(
   return rows.result;
 }
 
-/** All of the step but its approvals; false when the ledger is older than the run, and then nothing is written. */
+/** All of the step but its approvals; undefined when the ledger is older than the run, and then nothing is written. */
 async function writeStep(
   statements: Statements,
   deps: RunDeps,
   rows: ModelStepRows,
   head: TranscriptHead,
-): Promise<boolean> {
+): Promise<Written | undefined> {
   const { $, values } = parameters();
   const { address, runKey } = rows.input;
   const { tenant, turn } = address;
@@ -97,25 +100,24 @@ async function writeStep(
     ...(rows.proposals.length > 0 ? [insertCalls($, rows)] : []),
   ];
   const text = `with ${parts.join(', ')} select ${stored} as versions from run`;
-  const [run] = await statements.query<StoredRow>(text, values, { isPrepared: true });
-  if (run?.versions) noteStored(deps, rows, run.versions);
-  return run !== undefined;
+  const [written] = await statements.query<Written>(text, values, { isPrepared: true });
+  return written;
 }
 
-interface StoredRow {
+interface Written {
   /** Of the rows of the intents, by id. */
   versions: Readonly<Record<string, string>> | null;
 }
 
-/** What asks for nobody's approval is sent next. Bodies that the ledger seals are not kept in the clear. */
+/** A step in which nobody is asked for an approval is sent next. Bodies that the ledger seals are not kept in the clear. */
 function noteStored(
   { storedEffects, keySecret, isEncrypted = false }: RunDeps,
   { proposals }: ModelStepRows,
   versions: Readonly<Record<string, string>>,
 ): void {
   if (isEncrypted) return;
-  for (const { intent, approval } of proposals) {
-    if (!intent || approval) continue;
+  for (const { intent } of proposals) {
+    if (!intent) continue;
     const version = versions[intent.id];
     if (version === undefined) continue;
     storedEffects.note(toIntendedRecord(intent, wireKey(keySecret, intent.id), version));

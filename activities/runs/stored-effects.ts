@@ -2,6 +2,7 @@
 import { createBoundedMap } from '../bounded-map.ts';
 import type { EffectRecord } from '../ledger/effect-ledger.ts';
 
+/** What nobody takes stays until newer ones need its room. */
 export interface StoredEffects {
   note(record: EffectRecord): void;
   /** Once, and only while it is fresh. */

@@ -5,7 +5,15 @@ import { randomUUID } from 'node:crypto';
 import type { EffectIntent } from '../../activities/ledger/effect-ledger.ts';
 import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
 import { APPLIED } from '../../testing/effect-ledger-fixture.ts';
-import { createEngineBench, intentOf, type PaymentTool } from './support-engine.ts';
+import { refused } from '../../domain/schemas/outcomes.ts';
+import {
+  createEngineBench,
+  intentOf,
+  type PaymentOptions,
+  paymentTool,
+  type PaymentTool,
+  type Receipt,
+} from './support-engine.ts';
 import { newCase, useEngine } from './support-engine-suite.ts';
 
 const at = useEngine();
@@ -14,6 +22,8 @@ interface Performed {
   readonly outcome: EffectOutcome;
   /** How often the ledger was asked for the effect. */
   readonly looks: number;
+  /** How often it was asked for the permit. */
+  readonly permits: number;
 }
 
 /** Stores the effect, lets `since` happen, and performs it as the process that has stored it. */
@@ -28,19 +38,42 @@ async function perform(
   await at.under.ledger.intend([intent]);
   const stored = await at.ledger.read(intent);
   await since?.();
-  let looks = 0;
+  const asked = { looks: 0, permits: 0 };
   const engine = createEngineBench({
     ledger: {
       ...at.under.ledger,
-      begin(...asked) {
-        looks += 1;
-        return at.under.ledger.begin(...asked);
+      begin(...look) {
+        asked.looks += 1;
+        return at.under.ledger.begin(...look);
+      },
+      dispatch(permission) {
+        asked.permits += 1;
+        return at.under.ledger.dispatch(permission);
       },
     },
   });
   const outcome = await engine.perform(tool, intent, { seqSeen, stored });
-  return { outcome, looks };
+  return { outcome, ...asked };
 }
+
+/** Asks the bank first, as a careful tool does, and ends without a write. */
+function enquiring(end: () => Promise<Receipt>, more: PaymentOptions = {}): PaymentTool {
+  return at.keyed(async ({ reference }, ctx) => {
+    await ctx.fetch(`${at.bank.url}/transfers?reference=${reference}`);
+    return end();
+  }, more);
+}
+
+/** What a tool may make of an enquiry: none of it is a word about a payment that somebody else has made. */
+const ENDS: readonly [title: string, end: () => Promise<Receipt>, more?: PaymentOptions][] = [
+  ['refuses', () => Promise.reject(refused('already_paid', 'it is paid'))],
+  ['returns what it found', () => Promise.resolve({ id: 'found' })],
+  [
+    'throws at its only attempt',
+    () => Promise.reject(new Error('no such account')),
+    { retry: { maximumAttempts: 1 } },
+  ],
+];
 
 describe('an effect that was stored a moment ago', () => {
   it('as it was stored → sent without a look, one receipt', async () => {
@@ -115,12 +148,95 @@ describe('an effect that was stored a moment ago', () => {
     expect(at.writesOf(reference)).toEqual([]);
   });
 
-  it('a tool with a limit of calls → it is looked at: the limit counts under a lock', async () => {
+  it('a tool with a limit of calls → it is looked at, and asks once: the limit counts under a lock', async () => {
     const tool = at.keyed(undefined, { limits: { callsPerRun: 1 } });
     const { reference, intent } = newCase(tool);
-    const { outcome, looks } = await perform(tool, intent);
+    const { outcome, looks, permits } = await perform(tool, intent);
     expect(outcome).toMatchObject({ kind: 'applied' });
-    expect(looks).toBeGreaterThan(0);
+    expect({ looks, permits }).toEqual({ looks: 1, permits: 1 });
     expect(at.receiptsOf(reference)).toBe(1);
+  });
+});
+
+describe.each(ENDS)(
+  'stored a moment ago, by a tool that %s before it writes',
+  (_title, end, more) => {
+    it('and nothing in the way → looked at, and then its own word counts', async () => {
+      const { intent } = newCase(enquiring(end, more));
+      const { outcome, looks, permits } = await perform(enquiring(end, more), intent);
+      expect(['refused', 'in_doubt']).toContain(outcome.kind);
+      expect({ isLookedAt: looks > 0, permits }).toEqual({ isLookedAt: true, permits: 0 });
+    });
+
+    guarantee('identity-once', 'paid by another run before → its outcome', async () => {
+      const input = { reference: `INV-${randomUUID()}`, cents: 100 };
+      const identity = { identityHash: input.reference };
+      const since = (): Promise<EffectOutcome> =>
+        at.engine.perform(at.keyed(), intentOf(at.keyed(), input, identity));
+      const tool = enquiring(end, more);
+      const { outcome } = await perform(tool, intentOf(tool, input, identity), { since });
+      expect(outcome).toMatchObject({ kind: 'applied', alreadyApplied: true });
+      expect(at.receiptsOf(input.reference)).toBe(1);
+    });
+
+    it('its run paused since → paused, and nothing is said of it', async () => {
+      const tool = enquiring(end, more);
+      const { intent } = newCase(tool);
+      const since = (): Promise<void> =>
+        at.under.setControl('acme', intent.runKey, { paused: true });
+      expect((await perform(tool, intent, { since })).outcome).toEqual({ kind: 'paused' });
+      expect(await at.ledger.kinds(intent)).toEqual(['intended']);
+    });
+
+    it('its run cancelled since → refused: cancelled', async () => {
+      const tool = enquiring(end, more);
+      const { intent } = newCase(tool);
+      const since = (): Promise<void> =>
+        at.under.setControl('acme', intent.runKey, { cancelled: true });
+      const { outcome } = await perform(tool, intent, { since });
+      expect(outcome).toMatchObject({ kind: 'refused', code: 'cancelled' });
+    });
+
+    guarantee('law-12-rolled-back', 'a ledger that is older → Ledger.RolledBack', async () => {
+      const tool = enquiring(end, more);
+      const { intent } = newCase(tool);
+      await expect(perform(tool, intent, { seqSeen: 1 })).rejects.toMatchObject({
+        type: 'Ledger.RolledBack',
+      });
+      expect(await at.ledger.kinds(intent)).toEqual(['intended']);
+    });
+  },
+);
+
+describe('stored a moment ago, by a tool that runs out of time before it writes', () => {
+  it('its run paused since → the next attempt looks: paused, also when it is the last one', async () => {
+    const tool = enquiring(() => new Promise<never>(() => undefined), {
+      timeout: '100ms',
+      retry: { maximumAttempts: 1 },
+    });
+    const { intent } = newCase(tool);
+    await at.under.ledger.intend([intent]);
+    const stored = await at.ledger.read(intent);
+    await at.under.setControl('acme', intent.runKey, { paused: true });
+    await expect(at.engine.attempt(tool, intent, { stored })).rejects.toMatchObject({
+      type: 'Tool.Failed',
+      nonRetryable: false,
+    });
+    expect(await at.engine.attempt(tool, intent)).toEqual({ kind: 'paused' });
+    expect(await at.ledger.kinds(intent)).toEqual(['intended']);
+  });
+});
+
+describe('a transactional tool whose effect was stored a moment ago', () => {
+  guarantee('law-12-rolled-back', 'a ledger that is older → Ledger.RolledBack', async () => {
+    const tool = paymentTool({
+      effect: { transactional: true },
+      run: () => Promise.resolve({ id: 'row' }),
+    });
+    const { intent } = newCase(tool);
+    await expect(perform(tool, intent, { seqSeen: 1 })).rejects.toMatchObject({
+      type: 'Ledger.RolledBack',
+    });
+    expect(await at.ledger.kinds(intent)).toEqual(['intended']);
   });
 });

@@ -96,7 +96,7 @@ export function withLooks(ledger: EffectLedger, { isStale = false } = {}): Effec
         ...request,
         seen: request.seen ?? (await see(request.tenant, request.id)),
       }),
-    append: async (tenant, id, entries) =>
-      ledger.append(tenant, id, entries, await see(tenant, id)),
+    append: async (tenant, id, entries, seen) =>
+      ledger.append(tenant, id, entries, seen ?? (await see(tenant, id))),
   };
 }

@@ -17,6 +17,7 @@ const ENGINE = 'test/contract/effect-engine.test.ts';
 const TOOLS = 'test/contract/effect-engine-tools.test.ts';
 const MODES = 'test/contract/effect-engine-modes.test.ts';
 const LATE = 'test/contract/effect-engine-late.test.ts';
+const STORED = 'test/contract/effect-engine-stored.test.ts';
 const TRANSACTIONS = 'test/contract/transactional.test.ts';
 
 const RULES = 'domain/rules';
@@ -100,6 +101,27 @@ export const MUTANTS: readonly Mutant[] = [
     find: "asksControl ? 'and not exists (select 1 from control where stops)' : ''",
     put: "asksControl ? 'and not exists (select 1 from control where false)' : ''",
     tests: [LEDGER],
+  },
+  {
+    name: 'a permit without a look asks an older ledger, too',
+    file: `${STORE}/store-facts.ts`,
+    find: "`and ${heldSeq('effects')} >= ${$(seqSeen)}`",
+    put: '`and ${$(seqSeen)}::bigint is not null`',
+    tests: [LEDGER],
+  },
+  {
+    name: 'without a look, what a tool makes of it before it writes is believed',
+    file: `${EFFECTS}/attempt-send.ts`,
+    find: "if (asStored && !ran?.isLeftBehind) return { kind: 'denied', answer: NOT_AS_STORED };",
+    put: '',
+    tests: [STORED],
+  },
+  {
+    name: 'without a look, a permit that is refused is the last word',
+    file: `${EFFECTS}/effect-engine.ts`,
+    find: "if (asStored && answer.kind === 'denied') return undefined;",
+    put: '',
+    tests: [STORED],
   },
   {
     name: 'one call more than the limit',

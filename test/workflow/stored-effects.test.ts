@@ -1,0 +1,54 @@
+// The effects of an agent's calls are sent on what their model step has stored: how often the ledger is asked, on its wire.
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import pg from 'pg';
+import { withTestRun } from 'pawl/testing';
+import { calls, clerk, DONE, pay, TASK } from './clerk.ts';
+
+/** The statement of a look, by what it returns under this name and nothing else does. */
+const LOOK = /\bas holder\b/;
+const statements: string[] = [];
+
+beforeEach(() => {
+  statements.length = 0;
+  // Called with its client, below.
+  const query = pg.Client.prototype.query as (...args: unknown[]) => unknown;
+  const watched = function (this: unknown, ...args: unknown[]): unknown {
+    statements.push(String((args[0] as { text?: unknown }).text ?? args[0]));
+    return query.apply(this, args);
+  };
+  jest.spyOn(pg.Client.prototype, 'query').mockImplementation(watched as never);
+});
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+
+const looks = (): number => statements.filter((text) => LOOK.test(text)).length;
+
+describe('the effect of a call', () => {
+  it('permitted by policy → no look, one receipt', () =>
+    withTestRun(
+      { agents: (r) => [clerk(r)], model: [calls(pay('s-1')), calls(pay('s-2')), DONE] },
+      async (t) => {
+        const run = await t.start('clerk', TASK);
+        await run.result();
+        expect(t.bank.receipts().map(({ reference }) => reference)).toEqual(['s-1', 's-2']);
+        expect(statements.filter((text) => text.includes('pawl.effects')).length).toBeGreaterThan(
+          0,
+        );
+        expect(looks()).toBe(0);
+      },
+    ));
+
+  it('approved by a human → looked at: the approval stands in the ledger', () =>
+    withTestRun(
+      { agents: (r) => [clerk(r)], model: [calls(pay('s-3', 50_000)), DONE] },
+      async (t) => {
+        const run = await t.start('clerk', TASK);
+        const { id } = await t.nextApproval(run.runKey);
+        await t.client.approve(id, { approver: 'ada' });
+        await run.result();
+        expect(t.bank.receipts({ reference: 's-3' })).toHaveLength(1);
+        expect(looks()).toBeGreaterThan(0);
+      },
+    ));
+});
