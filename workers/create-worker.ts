@@ -169,7 +169,8 @@ function checkCache(
   if (maxCachedWorkflows !== 0 || !local) return;
   throw new TypeError(
     `The tool "${local.name}" is local, and maxCachedWorkflows is 0: runs that are busy at once would drop each other's ` +
-      'attempts and never end. Give the cache room for the runs that are busy at once, or the tool no `local`.',
+      'attempts and never end. Give the cache room for the runs that are busy at once. A tool without `local` needs none, ' +
+      'but runs that are under way keep calling it as they began.',
   );
 }
 

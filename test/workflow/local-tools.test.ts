@@ -41,12 +41,6 @@ async function runClerk(t: TestRun): Promise<string> {
   return run.runKey;
 }
 
-/** With a cache of one workflow every other run's task replays this one from its start. */
-const SMALL_CACHES: readonly [title: string, maxCachedWorkflows: number][] = [
-  ['cached', 200],
-  ['one run in the cache', 1],
-];
-
 guarantee(
   ['law-05-write-ahead', 'S3-28'],
   '20 runs at once, with room for one of them in the cache → each payment is sent once',
@@ -78,7 +72,7 @@ it('a worker that keeps no workflow in its cache → refuses to start, and says 
   await expect(started).rejects.toThrow('is local, and maxCachedWorkflows is 0');
 });
 
-describe.each(SMALL_CACHES)('a local tool, %s', (_title, maxCachedWorkflows) => {
+describe('a local tool', () => {
   guarantee(
     ['law-05-write-ahead', 'history-linear'],
     'a read, a payment and a message → no activity of a tool, each done once',
@@ -86,7 +80,6 @@ describe.each(SMALL_CACHES)('a local tool, %s', (_title, maxCachedWorkflows) => 
       withTestRun(
         {
           agents,
-          maxCachedWorkflows,
           model: [
             calls(['look_up', { reference: 'r-1' }]),
             calls(pay('r-1'), ['notify', { subject: 'paid' }]),
@@ -107,7 +100,7 @@ describe.each(SMALL_CACHES)('a local tool, %s', (_title, maxCachedWorkflows) => 
     'S2-01',
     'the receiver asks for patience → the next attempt is an activity with the same key and bytes, one receipt',
     () =>
-      withTestRun({ agents, maxCachedWorkflows, model: [calls(pay('r-2')), DONE] }, async (t) => {
+      withTestRun({ agents, model: [calls(pay('r-2')), DONE] }, async (t) => {
         t.bank.setMode('r-2', '429', { times: 1, retryAfterSeconds: 1 });
         const runKey = await runClerk(t);
         expect(await attemptsOf(t, runKey)).toEqual(['local', 'tool.pay']);
@@ -120,19 +113,16 @@ describe.each(SMALL_CACHES)('a local tool, %s', (_title, maxCachedWorkflows) => 
   );
 
   it('the receiver commits and never answers → sent again as an activity, one receipt', () =>
-    withTestRun({ agents, maxCachedWorkflows, model: [calls(pay('r-3')), DONE] }, async (t) => {
+    withTestRun({ agents, model: [calls(pay('r-3')), DONE] }, async (t) => {
       t.bank.setMode('r-3', 'commit-then-hang', { times: 1 });
       const runKey = await runClerk(t);
-      const attempts = await attemptsOf(t, runKey);
-      // Without a cache the workflow leaves its worker meanwhile, and the local attempt may be made again instead.
-      if (maxCachedWorkflows > 0) expect(attempts).toEqual(['local', 'tool.pay']);
-      expect(attempts[0]).toBe('local');
+      expect(await attemptsOf(t, runKey)).toEqual(['local', 'tool.pay']);
       expect(t.bank.receipts()).toHaveLength(1);
       expect(shownResults(t).at(-1)?.text).toContain(t.bank.receipts()[0]?.receiptId);
     }));
 
   it('a definite no → no second attempt', () =>
-    withTestRun({ agents, maxCachedWorkflows, model: [calls(pay('r-4')), DONE] }, async (t) => {
+    withTestRun({ agents, model: [calls(pay('r-4')), DONE] }, async (t) => {
       t.bank.setMode('r-4', 'reject-before-commit');
       const runKey = await runClerk(t);
       expect(await attemptsOf(t, runKey)).toEqual(['local']);
@@ -140,21 +130,17 @@ describe.each(SMALL_CACHES)('a local tool, %s', (_title, maxCachedWorkflows) => 
     }));
 
   it('a read that never works → as many attempts as the tool has, the local one included', () =>
-    withTestRun(
-      { agents, maxCachedWorkflows, model: [calls(['look_up', { reference: 'r-5' }]), DONE] },
-      async (t) => {
-        t.bank.setMode({ reference: 'r-5', method: 'GET' }, '500-before');
-        const runKey = await runClerk(t);
-        expect(await attemptsOf(t, runKey)).toEqual(['local', 'tool.look_up']);
-        expect(t.bank.requests({ method: 'GET' })).toHaveLength(LOOK_UPS);
-      },
-    ));
+    withTestRun({ agents, model: [calls(['look_up', { reference: 'r-5' }]), DONE] }, async (t) => {
+      t.bank.setMode({ reference: 'r-5', method: 'GET' }, '500-before');
+      const runKey = await runClerk(t);
+      expect(await attemptsOf(t, runKey)).toEqual(['local', 'tool.look_up']);
+      expect(t.bank.requests({ method: 'GET' })).toHaveLength(LOOK_UPS);
+    }));
 
   it('effect() in a plain workflow → the same; a tool that is not short is refused', () =>
     withTestRun(
       {
         tools,
-        maxCachedWorkflows,
         workflowsPath: join(import.meta.dirname, 'fixtures/plain-workflows.ts'),
       },
       async (t) => {
