@@ -1,7 +1,7 @@
 // A check of `doctor`: whether the ledger and Temporal tell of the same runs. They do not after one of them was restored.
 import type { ClientContext } from './context.ts';
 import { isPawlError } from './errors.ts';
-import type { HealthCheck } from './health.ts';
+import type { HealthCheck } from './health-check.ts';
 
 const NAME = 'histories';
 /** More than these are not looked at one by one. */

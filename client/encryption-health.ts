@@ -1,6 +1,6 @@
 // What `doctor` says of encryption: whether it is on here, which key is current, and which runs still name another.
 import type { ClientContext } from './context.ts';
-import type { HealthCheck } from './health.ts';
+import type { HealthCheck } from './health-check.ts';
 
 interface KeyCount {
   readonly kekId: string;

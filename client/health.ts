@@ -5,19 +5,9 @@ import { checkHistories } from './check-histories.ts';
 import { listEffects } from './effect-views.ts';
 import { checkEncryption } from './encryption-health.ts';
 import { isPawlError } from './errors.ts';
+import type { HealthCheck } from './health-check.ts';
 import { listStuckRuns } from './stuck-runs.ts';
 import type { TemporalHealth } from './temporal.ts';
-
-export interface HealthCheck {
-  /** Such as `temporal`; stable. */
-  readonly name: string;
-  /** `unknown`: could not be looked at, because something before it failed. */
-  readonly status: 'pass' | 'warn' | 'fail' | 'unknown';
-  /** What was seen. */
-  readonly detail: string;
-  /** The next step; absent when there is none. */
-  readonly advice?: string;
-}
 
 export interface HealthReport {
   /** The worst of the checks. */

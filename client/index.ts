@@ -32,7 +32,8 @@ export type { CompensatedRun, CompensateRunOptions } from './compensate-run.ts';
 export type { EffectView } from './effect-views.ts';
 export type { EffectExplanation, EffectSibling, FactView, RequestView } from './explain-effect.ts';
 export type { Fate, ForkedRun, ForkOptions } from './fork-run.ts';
-export type { HealthCheck, HealthReport } from './health.ts';
+export type { HealthCheck } from './health-check.ts';
+export type { HealthReport } from './health.ts';
 export type {
   ReconcileFinding,
   ReconcileOptions,

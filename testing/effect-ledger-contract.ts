@@ -5,7 +5,6 @@ import { describeIdentity } from './effect-ledger-identity.ts';
 import { describeStored } from './effect-ledger-stored.ts';
 import { describeTransactions } from './effect-ledger-transactions.ts';
 import {
-  type Bench,
   createBench,
   type LedgerUnderTest,
   REQUEST,
@@ -14,13 +13,8 @@ import {
   NOT_SENT,
   DOUBTED,
   newIntent,
+  type Suite,
 } from './effect-ledger-fixture.ts';
-
-/** The suite's hands on one ledger, there once the tests run. */
-export interface Suite {
-  readonly under: () => LedgerUnderTest;
-  readonly bench: () => Bench;
-}
 
 /** Declares the conformance suite for the ledger that `createLedger` makes; called once, before the first case. */
 export function effectLedgerContract(

@@ -1,8 +1,14 @@
 // Conformance: observations are never refused, in any state, however late; what they amount to is the fold's word.
 import { describe, expect, it } from '@jest/globals';
 import { type EffectState, type Fact, foldFact, INTENDED } from '../domain/rules/effect.ts';
-import type { Suite } from './effect-ledger-contract.ts';
-import { AMBIGUOUS, APPLIED, DOUBTED, NOT_SENT, REFUSED } from './effect-ledger-fixture.ts';
+import {
+  AMBIGUOUS,
+  APPLIED,
+  DOUBTED,
+  NOT_SENT,
+  REFUSED,
+  type Suite,
+} from './effect-ledger-fixture.ts';
 
 /** Declares the cases of facts, leases, sequences and settlements. */
 export function describeFacts(suite: Suite): void {

@@ -43,6 +43,12 @@ export interface LedgerUnderTest {
   facts(effect: EffectIntent): Promise<readonly StoredFact[]>;
 }
 
+/** The suite's hands on one ledger, there once the tests run. */
+export interface Suite {
+  readonly under: () => LedgerUnderTest;
+  readonly bench: () => Bench;
+}
+
 /** Every run, tool and identity of the cases is new: they share one ledger and never meet. */
 export function newIntent(change: Partial<EffectIntent> = {}): EffectIntent {
   const unique = randomUUID();

@@ -2,8 +2,14 @@
 import { expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import type { IdentityStanding } from '../activities/ledger/effect-ledger.ts';
-import type { Suite } from './effect-ledger-contract.ts';
-import { AMBIGUOUS, APPLIED, DOUBTED, NOT_SENT, REFUSED } from './effect-ledger-fixture.ts';
+import {
+  AMBIGUOUS,
+  APPLIED,
+  DOUBTED,
+  NOT_SENT,
+  REFUSED,
+  type Suite,
+} from './effect-ledger-fixture.ts';
 
 /** Declares the cases of identity. */
 export function describeIdentity(suite: Suite): void {

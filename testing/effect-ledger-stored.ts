@@ -6,13 +6,13 @@ import {
   type EffectRecord,
   NOT_AS_STORED,
 } from '../activities/ledger/effect-ledger.ts';
-import type { Suite } from './effect-ledger-contract.ts';
 import {
   APPLIED,
   type DispatchChange,
   newIntent,
   REFUSED,
   REQUEST,
+  type Suite,
 } from './effect-ledger-fixture.ts';
 
 /** What the caller holds: the effect as it was stored, and the sequence that its run has seen. */

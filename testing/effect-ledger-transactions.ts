@@ -1,7 +1,6 @@
 // Conformance cases of transactional effects: permit, rows and outcome in one transaction, or none of them.
 import { expect, it } from '@jest/globals';
-import type { Suite } from './effect-ledger-contract.ts';
-import { APPLIED, newClaim, REFUSED } from './effect-ledger-fixture.ts';
+import { APPLIED, newClaim, REFUSED, type Suite } from './effect-ledger-fixture.ts';
 
 /** Declares the cases. */
 export function describeTransactions({ under, bench }: Suite): void {

@@ -4,29 +4,14 @@ import { type Authority, type GateAnswer, passGate } from '../../activities/effe
 import type {
   ApprovalStanding,
   BeginAnswer,
-  EffectRecord,
   IdentityStanding,
 } from '../../activities/ledger/effect-ledger.ts';
+import { toIntendedRecord } from '../../activities/ledger/effect-rows.ts';
 import type { PolicyVerdict } from '../../domain/rules/policy.ts';
 import { newIntent } from '../../testing/effect-ledger-fixture.ts';
 
 const NOW = 1_000_000;
-const record: EffectRecord = {
-  ...newIntent({ fingerprint: 'f1' }),
-  wireKey: 'k',
-  state: { status: 'intended', sends: 0, absents: 0, conflict: false },
-  output: null,
-  outputProblem: null,
-  sameAs: null,
-  reference: null,
-  holdsIdentity: false,
-  fence: 0,
-  claimOrder: 0,
-  claimedBy: null,
-  leaseUntilMs: null,
-  firstSentAtMs: null,
-  version: '',
-};
+const record = toIntendedRecord(newIntent({ fingerprint: 'f1' }), 'k', '');
 const free: BeginAnswer = {
   record,
   control: { paused: false, cancelled: false },

@@ -1,5 +1,6 @@
 // `pawl doctor` as text: a line per check, and below a problem what to do.
-import type { HealthCheck, HealthReport } from '../../health.ts';
+import type { HealthCheck } from '../../health-check.ts';
+import type { HealthReport } from '../../health.ts';
 import type { CliIo } from '../cli-io.ts';
 import { toSafeLine } from './safe-text.ts';
 import { toneOf } from './values.ts';
