@@ -52,7 +52,7 @@ async function perform(
       },
     },
   });
-  const outcome = await engine.perform(tool, intent, { seqSeen, stored });
+  const outcome = await engine.perform(tool, intent, { seqSeen, stored, attemptsMax: 3 });
   return { outcome, ...asked };
 }
 

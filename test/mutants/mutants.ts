@@ -117,13 +117,6 @@ export const MUTANTS: readonly Mutant[] = [
     tests: [STORED],
   },
   {
-    name: 'without a look, a permit that is refused is the last word',
-    file: `${EFFECTS}/effect-engine.ts`,
-    find: "if (asStored && answer.kind === 'denied') return undefined;",
-    put: '',
-    tests: [STORED],
-  },
-  {
     name: 'one call more than the limit',
     file: `${STORE}/permit-effect.ts`,
     find: '(rows[0]?.used ?? 0) >= max',
