@@ -3,13 +3,12 @@ import { isPending, isRefusal } from '../../domain/schemas/outcomes.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { Fact } from '../../domain/rules/effect.ts';
 import { hasOpenSend } from '../../domain/rules/next-move.ts';
-import {
-  type AsStored,
-  type Claim,
-  type EffectLedger,
-  type EffectRecord,
-  type FactEntry,
-  NOT_AS_STORED,
+import type {
+  AsStored,
+  Claim,
+  EffectLedger,
+  EffectRecord,
+  FactEntry,
 } from '../ledger/effect-ledger.ts';
 import { type Clock, withDeadline } from '../clock.ts';
 import type { IsGivenUp } from '../heartbeat.ts';
@@ -48,7 +47,7 @@ export type SendAnswer =
       readonly kind: 'observed';
       readonly entries: readonly FactEntry[];
       readonly retryAfterMs?: number;
-      /** The effect as the permit left it. */
+      /** The effect as the permit left it; absent when none was given. */
       readonly seen?: EffectRecord;
     }
   /** The gate said no: look again at the ledger. */
@@ -75,8 +74,7 @@ async function attemptUntil(
     signal,
   });
   const input = parseArguments(tool, record);
-  if (input.kind === 'invalid')
-    return beforeAnyWrite({ ok: false, error: input.error, isLeftBehind: false }, job);
+  if (input.kind === 'invalid') return { kind: 'unsent', error: input.error };
   if (tool.wire === 'own' && !(await gate.dispatchAtEntry()))
     return answerOf(gate.state(), undefined, job);
   const context = {
@@ -106,7 +104,7 @@ async function attemptUntil(
 }
 
 function seenIn(state: WriteState): EffectRecord | undefined {
-  return state.kind === 'granted' ? state.seen : undefined;
+  return 'seen' in state ? state.seen : undefined;
 }
 
 /** An answer however late is a fact: it resolves a doubt by itself, as long as this process lives. */
@@ -136,27 +134,25 @@ function isDefinite({ fact }: FactEntry): boolean {
   return fact.kind === 'applied' || fact.kind === 'refused' || fact.kind === 'pending';
 }
 
-function answerOf(state: WriteState, ran: Ran | undefined, job: SendJob): SendAnswer {
+function answerOf(state: WriteState, ran: Ran | undefined, { tool, record }: SendJob): SendAnswer {
   switch (state.kind) {
     case 'denied':
       return { kind: 'denied', answer: state.answer };
     case 'failed':
       return { kind: 'unsent', error: state.error };
     case 'none':
-      return beforeAnyWrite(ran, job);
+      return beforeAnyWrite(ran, record);
     case 'second-write':
       return observed({
         kind: 'doubted',
         reason: 'the tool tried a second write: one effect is one write, so split the tool',
       });
     case 'granted':
-      return afterGrant(state, ran, job.tool);
+      return afterGrant(state, ran, tool);
   }
 }
 
-function beforeAnyWrite(ran: Ran | undefined, { record, asStored }: SendJob): SendAnswer {
-  // No permit was asked for: what stands in the ledger by now comes before what the tool makes of it.
-  if (asStored && !ran?.isLeftBehind) return { kind: 'denied', answer: NOT_AS_STORED };
+function beforeAnyWrite(ran: Ran | undefined, record: EffectRecord): SendAnswer {
   if (!ran || !ran.ok) {
     const error = ran?.error;
     if (isRefusal(error)) {

@@ -56,9 +56,10 @@ export function createEffectEngine(options: EngineOptions): EffectEngine {
 
 async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome> {
   let probes = 0;
+  let unlooked = await sendUnlooked(deps, job);
+  if (unlooked?.outcome) return unlooked.outcome;
   for (let looks = 1; ; looks += 1) {
-    const spared = looks === 1 ? spareLook(deps, job) : undefined;
-    const begin = spared ?? (await look(deps, job, looks === 1));
+    const begin = await look(deps, job, looks === 1);
     const { record } = begin;
     const move = nextMove(toView(record), begin.nowMs);
     switch (move.kind) {
@@ -89,12 +90,33 @@ async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome>
         break;
       case 'send':
       case 'resend': {
-        const way = { isFirst: move.kind === 'send', isUnlooked: spared !== undefined };
-        const outcome = await send(deps, job, begin, way);
+        const said = record.version === job.stored?.version ? unlooked?.said : undefined;
+        unlooked = undefined;
+        const outcome = await send(deps, job, begin, { isFirst: move.kind === 'send', said });
         if (outcome) return outcome;
       }
     }
   }
+}
+
+interface Unlooked {
+  readonly outcome?: EffectOutcome | undefined;
+  /** What the tool made of it before it asked for a permit: it counts where a look would have let the tool run. */
+  readonly said?: SendAnswer;
+}
+
+/** Sends what this process has stored a moment ago, without a look; undefined when it must be looked at first. */
+async function sendUnlooked(deps: EngineDeps, job: EffectJob): Promise<Unlooked | undefined> {
+  const begin = spareLook(deps, job);
+  if (!begin) return undefined;
+  const gate = await passGate(begin, job.authority);
+  if (gate.kind !== 'go') return undefined;
+  const { tool, claim, seqSeen, isGivenUp = never } = job;
+  const asked = { tool, claim, record: begin.record, asStored: { seqSeen }, isGivenUp };
+  const answer = await attemptSend(deps, { ...asked, ignoresIdentity: gate.ignoresIdentity });
+  if (answer.kind === 'denied') return undefined;
+  const isPermitted = answer.kind === 'observed' && answer.seen !== undefined;
+  return isPermitted ? { outcome: await readAnswer(deps, job, begin, answer) } : { said: answer };
 }
 
 /**
@@ -156,8 +178,8 @@ async function lookAgain(deps: EngineDeps, job: EffectJob): Promise<AppendAnswer
 
 interface Way {
   readonly isFirst: boolean;
-  /** Nobody has looked at the effect since it was stored. */
-  readonly isUnlooked: boolean;
+  /** How this attempt has ended already, before a permit was asked for. */
+  readonly said: SendAnswer | undefined;
 }
 
 /** Sends once; undefined: look at the ledger again. */
@@ -165,12 +187,11 @@ async function send(
   deps: EngineDeps,
   job: EffectJob,
   begin: BeginAnswer,
-  { isFirst, isUnlooked }: Way,
+  { isFirst, said }: Way,
 ): Promise<EffectOutcome | undefined> {
   let ignoresIdentity = true;
   if (isFirst) {
     const gate = await passGate(begin, job.authority);
-    if (isUnlooked && gate.kind !== 'go') return undefined;
     switch (gate.kind) {
       case 'paused':
         return { kind: 'paused' };
@@ -192,12 +213,8 @@ async function send(
   const { tool, claim, isGivenUp = never } = job;
   const attempt = tool.contract === 'transactional' ? attemptTransaction : attemptSend;
   const { record } = begin;
-  const asStored = isUnlooked ? { seqSeen: job.seqSeen } : undefined;
-  const answer = await attempt(deps, { tool, record, claim, ignoresIdentity, asStored, isGivenUp });
-  if (asStored && answer.kind === 'denied') return undefined;
-  // The tool's time is up: the next attempt has its own, and looks.
-  if (asStored && answer.kind === 'unsent') throw tryAgain(deps, job, answer.error);
-  return readAnswer(deps, job, begin, answer);
+  const asked = { tool, record, claim, ignoresIdentity, asStored: undefined, isGivenUp };
+  return readAnswer(deps, job, begin, said ?? (await attempt(deps, asked)));
 }
 
 const never = (): boolean => false;
@@ -267,26 +284,20 @@ async function unsent(
   record: EffectRecord,
   error: unknown,
 ): Promise<EffectOutcome | undefined> {
-  const isHopeless = error instanceof Error && error.name === 'ZodError';
-  if (isOfAttempt(error) || (!isHopeless && job.claim.attempt < job.tool.sendsMax)) {
-    throw tryAgain(deps, job, error);
-  }
+  if (error instanceof LedgerUnavailable || error instanceof AttemptGivenUp) throw error;
   const message = messageOf(error);
+  const isHopeless = error instanceof Error && error.name === 'ZodError';
+  if (!isHopeless && job.claim.attempt < job.tool.sendsMax) {
+    throw retryLater(
+      deps,
+      job,
+      FailureType.ToolFailed,
+      `${job.tool.name} failed before it sent: ${message}`,
+    );
+  }
   if (record.state.sends === 0) return withdraw(deps, job, 'tool_failed', message);
   const reason = `an earlier send is open, and sending again failed: ${message}`;
   return recorded(await append(deps, job, [{ fact: { kind: 'doubted', reason } }]));
-}
-
-/** What the next attempt may find otherwise. */
-function tryAgain(deps: EngineDeps, job: EffectJob, error: unknown): unknown {
-  if (isOfAttempt(error)) return error;
-  const message = `${job.tool.name} failed before it sent: ${messageOf(error)}`;
-  return retryLater(deps, job, FailureType.ToolFailed, message);
-}
-
-/** Not the tool's failure. */
-function isOfAttempt(error: unknown): boolean {
-  return error instanceof LedgerUnavailable || error instanceof AttemptGivenUp;
 }
 
 /** Undefined when it is too late: another attempt has sent it since, and its outcome is to come. */

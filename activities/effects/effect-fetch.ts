@@ -22,7 +22,7 @@ export type WriteState =
   /** The ledger did not allow it: what the tool made of that does not count. */
   | { kind: 'denied'; answer: Exclude<DispatchAnswer, { kind: 'granted' }> }
   | { kind: 'failed'; error: unknown }
-  | { kind: 'second-write' }
+  | { kind: 'second-write'; seen: EffectRecord }
   | {
       kind: 'granted';
       fence: number;
@@ -120,8 +120,7 @@ export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
   }
 
   return {
-    // A second try after a refused permit, or a connection that was never made, is no second write.
-    state: () => (hasSecondWrite && isSent(state) ? { kind: 'second-write' } : state),
+    state: () => (hasSecondWrite ? withSecondWrite(state) : state),
     async close() {
       writing ??= Promise.resolve();
       await writing.catch(() => undefined);
@@ -145,7 +144,12 @@ export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
 /** What the tool gave: a signal that is read off a `Request` again may be collected. */
 type CallerSignal = AbortSignal | null | undefined;
 
-function isSent(state: WriteState): boolean {
+/** A second try after a refused permit, or a connection that was never made, is no second write. */
+function withSecondWrite(state: WriteState): WriteState {
+  return isSent(state) ? { kind: 'second-write', seen: state.seen } : state;
+}
+
+function isSent(state: WriteState): state is Extract<WriteState, { kind: 'granted' }> {
   return state.kind === 'granted' && state.notSent === undefined;
 }
 

@@ -14,7 +14,7 @@ import {
   type PaymentTool,
   type Receipt,
 } from './support-engine.ts';
-import { newCase, useEngine } from './support-engine-suite.ts';
+import { newCase, transfer, useEngine } from './support-engine-suite.ts';
 
 const at = useEngine();
 
@@ -56,9 +56,14 @@ async function perform(
   return { outcome, ...asked };
 }
 
+/** How often an enquiring tool was run. */
+let enquiries = 0;
+
 /** Asks the bank first, as a careful tool does, and ends without a write. */
 function enquiring(end: () => Promise<Receipt>, more: PaymentOptions = {}): PaymentTool {
+  enquiries = 0;
   return at.keyed(async ({ reference }, ctx) => {
+    enquiries += 1;
     await ctx.fetch(`${at.bank.url}/transfers?reference=${reference}`);
     return end();
   }, more);
@@ -72,6 +77,11 @@ const ENDS: readonly [title: string, end: () => Promise<Receipt>, more?: Payment
     'throws at its only attempt',
     () => Promise.reject(new Error('no such account')),
     { retry: { maximumAttempts: 1 } },
+  ],
+  [
+    'runs out of time',
+    () => new Promise(() => undefined),
+    { timeout: '200ms', retry: { maximumAttempts: 1 } },
   ],
 ];
 
@@ -161,11 +171,11 @@ describe('an effect that was stored a moment ago', () => {
 describe.each(ENDS)(
   'stored a moment ago, by a tool that %s before it writes',
   (_title, end, more) => {
-    it('and nothing in the way → looked at, and then its own word counts', async () => {
-      const { intent } = newCase(enquiring(end, more));
-      const { outcome, looks, permits } = await perform(enquiring(end, more), intent);
+    it('and nothing in the way → looked at, and its own word counts; it is not run again', async () => {
+      const tool = enquiring(end, more);
+      const { outcome, looks, permits } = await perform(tool, newCase(tool).intent);
       expect(['refused', 'in_doubt']).toContain(outcome.kind);
-      expect({ isLookedAt: looks > 0, permits }).toEqual({ isLookedAt: true, permits: 0 });
+      expect({ enquiries, looks, permits }).toEqual({ enquiries: 1, looks: 1, permits: 0 });
     });
 
     guarantee('identity-once', 'paid by another run before → its outcome', async () => {
@@ -208,22 +218,21 @@ describe.each(ENDS)(
   },
 );
 
-describe('stored a moment ago, by a tool that runs out of time before it writes', () => {
-  it('its run paused since → the next attempt looks: paused, also when it is the last one', async () => {
-    const tool = enquiring(() => new Promise<never>(() => undefined), {
-      timeout: '100ms',
-      retry: { maximumAttempts: 1 },
+describe('stored a moment ago, by a tool that writes twice', () => {
+  it('one write on the wire, and in doubt', async () => {
+    const tool = at.keyed(async ({ reference }, ctx) => {
+      const [first] = await Promise.all([
+        at.send(ctx, transfer(reference)),
+        at.send(ctx, transfer(reference)).catch(() => undefined),
+      ]);
+      return first;
     });
-    const { intent } = newCase(tool);
-    await at.under.ledger.intend([intent]);
-    const stored = await at.ledger.read(intent);
-    await at.under.setControl('acme', intent.runKey, { paused: true });
-    await expect(at.engine.attempt(tool, intent, { stored })).rejects.toMatchObject({
-      type: 'Tool.Failed',
-      nonRetryable: false,
-    });
-    expect(await at.engine.attempt(tool, intent)).toEqual({ kind: 'paused' });
-    expect(await at.ledger.kinds(intent)).toEqual(['intended']);
+    const { reference, intent } = newCase(tool);
+    const { outcome, looks } = await perform(tool, intent);
+    expect(outcome.kind).toBe('in_doubt');
+    expect(looks).toBe(0);
+    expect(at.writesOf(reference)).toHaveLength(1);
+    expect(await at.ledger.kinds(intent)).toEqual(['intended', 'dispatched', 'doubted']);
   });
 });
 

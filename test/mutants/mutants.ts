@@ -111,9 +111,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'without a look, what a tool makes of it before it writes is believed',
-    file: `${EFFECTS}/attempt-send.ts`,
-    find: "if (asStored && !ran?.isLeftBehind) return { kind: 'denied', answer: NOT_AS_STORED };",
-    put: '',
+    file: `${EFFECTS}/effect-engine.ts`,
+    find: '? { outcome: await readAnswer(deps, job, begin, answer) } : { said: answer }',
+    put: '|| answer ? { outcome: await readAnswer(deps, job, begin, answer) } : undefined',
     tests: [STORED],
   },
   {
