@@ -63,7 +63,7 @@ export function describeStored({ under, bench }: Suite): void {
     await expectNoPermit(intent, { ...held, order: 2, by: 'b' });
   });
 
-  it('a limit of calls, or a caller that holds no record → no permit', async () => {
+  it('a limit of calls, which is counted under a lock → no permit', async () => {
     const { intent, held } = await stored();
     await expectNoPermit(intent, { ...held, callsPerRunMax: 3 });
   });

@@ -11,8 +11,10 @@ import type {
   FactEntry,
 } from '../ledger/effect-ledger.ts';
 import { type Clock, withDeadline } from '../clock.ts';
+import { LedgerUnavailable } from '../ledger/database.ts';
 import type { IsGivenUp } from '../heartbeat.ts';
 import type { CrashHook } from './crash-points.ts';
+import { AttemptGivenUp } from './effect-job.ts';
 import { createEffectFetch, type WriteState } from './effect-fetch.ts';
 import { toJson } from './fingerprint.ts';
 import {
@@ -55,6 +57,11 @@ export type SendAnswer =
   /** The tool failed before its first write: provably nothing was sent. */
   | { readonly kind: 'unsent'; readonly error: unknown };
 
+/** Ends an attempt that was not permitted, and is no failure of its tool. */
+export function isOfAttempt(error: unknown): boolean {
+  return error instanceof LedgerUnavailable || error instanceof AttemptGivenUp;
+}
+
 /** Runs the tool once, inside its lease. */
 export function attemptSend(deps: SendDeps, job: SendJob): Promise<SendAnswer> {
   const timeoutMs = Math.min(job.tool.timeoutMs, job.claim.leaseMs);
@@ -66,7 +73,7 @@ async function attemptUntil(
   deps: SendDeps,
   job: SendJob,
 ): Promise<SendAnswer> {
-  const { tool, record, claim } = job;
+  const { tool, record } = job;
   const gate = createEffectFetch({
     ...deps,
     ...job,
@@ -76,7 +83,7 @@ async function attemptUntil(
   const input = parseArguments(tool, record);
   if (input.kind === 'invalid') return { kind: 'unsent', error: input.error };
   if (tool.wire === 'own' && !(await gate.dispatchAtEntry()))
-    return answerOf(gate.state(), undefined, job);
+    return toAnswer(gate.state(), undefined, job);
   const context = {
     fetch: gate.fetch,
     read: deps.wire,
@@ -93,18 +100,14 @@ async function attemptUntil(
   await gate.close();
   if (ran.isLeftBehind) keepLateAnswer(deps, job, gate.state(), running);
   await deps.crash('before-settle', tool.name);
-  const answer = answerOf(gate.state(), ran, job);
-  if (answer.kind !== 'observed') return answer;
-  const seen = seenIn(gate.state());
-  return {
-    ...answer,
-    entries: judgeOutput(tool, claim, answer.entries),
-    ...(seen ? { seen } : {}),
-  };
+  return toAnswer(gate.state(), ran, job);
 }
 
-function seenIn(state: WriteState): EffectRecord | undefined {
-  return 'seen' in state ? state.seen : undefined;
+function toAnswer(state: WriteState, ran: Ran | undefined, job: SendJob): SendAnswer {
+  const answer = answerOf(state, ran, job);
+  if (answer.kind !== 'observed') return answer;
+  const entries = judgeOutput(job.tool, job.claim, answer.entries);
+  return { ...answer, entries, ...('seen' in state ? { seen: state.seen } : {}) };
 }
 
 /** An answer however late is a fact: it resolves a doubt by itself, as long as this process lives. */

@@ -12,13 +12,14 @@ import {
 } from '../ledger/effect-ledger.ts';
 import { PolicyUnavailableError } from '../policy/policy.ts';
 import { systemClock } from '../clock.ts';
-import { attemptSend, type SendAnswer } from './attempt-send.ts';
+import { attemptSend, isOfAttempt, type SendAnswer } from './attempt-send.ts';
 import { attemptTransaction, type TransactionAnswer } from './attempt-transaction.ts';
 import { AttemptGivenUp, type EffectJob, type EngineDeps } from './effect-job.ts';
 import { append, appendOrCarry, recorded, recordedOutcome } from './effect-outcomes.ts';
 import { LOOK_PAUSE_MS, retryLater, waitUntil } from './effect-waits.ts';
 import { passGate } from './gate.ts';
 import { probeOnce } from './probe.ts';
+import { sendUnlooked, wordOn } from './send-unlooked.ts';
 import { messageOf } from './tool-run.ts';
 
 export type { EffectJob, EngineDeps };
@@ -57,7 +58,10 @@ export function createEffectEngine(options: EngineOptions): EffectEngine {
 async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome> {
   let probes = 0;
   let unlooked = await sendUnlooked(deps, job);
-  if (unlooked?.outcome) return unlooked.outcome;
+  const sent = unlooked?.isPermitted
+    ? await readAnswer(deps, job, unlooked.record, unlooked.answer)
+    : undefined;
+  if (sent) return sent;
   for (let looks = 1; ; looks += 1) {
     const begin = await look(deps, job, looks === 1);
     const { record } = begin;
@@ -90,51 +94,14 @@ async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome>
         break;
       case 'send':
       case 'resend': {
-        const said = record.version === job.stored?.version ? unlooked?.said : undefined;
+        const isFirst = move.kind === 'send';
+        const said = isFirst ? wordOn(record, unlooked) : undefined;
         unlooked = undefined;
-        const outcome = await send(deps, job, begin, { isFirst: move.kind === 'send', said });
+        const outcome = await send(deps, job, begin, { isFirst, said });
         if (outcome) return outcome;
       }
     }
   }
-}
-
-interface Unlooked {
-  readonly outcome?: EffectOutcome | undefined;
-  /** What the tool made of it before it asked for a permit: it counts where a look would have let the tool run. */
-  readonly said?: SendAnswer;
-}
-
-/** Sends what this process has stored a moment ago, without a look; undefined when it must be looked at first. */
-async function sendUnlooked(deps: EngineDeps, job: EffectJob): Promise<Unlooked | undefined> {
-  const begin = spareLook(deps, job);
-  if (!begin) return undefined;
-  const gate = await passGate(begin, job.authority);
-  if (gate.kind !== 'go') return undefined;
-  const { tool, claim, seqSeen, isGivenUp = never } = job;
-  const asked = { tool, claim, record: begin.record, asStored: { seqSeen }, isGivenUp };
-  const answer = await attemptSend(deps, { ...asked, ignoresIdentity: gate.ignoresIdentity });
-  if (answer.kind === 'denied') return undefined;
-  const isPermitted = answer.kind === 'observed' && answer.seen !== undefined;
-  return isPermitted ? { outcome: await readAnswer(deps, job, begin, answer) } : { said: answer };
-}
-
-/**
- * What a look would say of an effect that was stored a moment ago, as far as the permit itself asks what may have changed
- * since: the row, the run's control, its identity, the sequence. Undefined where a permit needs more than that.
- */
-function spareLook({ clock }: EngineDeps, job: EffectJob): BeginAnswer | undefined {
-  const { tool, stored, seqSeen } = job;
-  if (!stored || tool.callsPerRunMax !== undefined || tool.contract === 'transactional')
-    return undefined;
-  return {
-    record: stored,
-    control: { paused: false, cancelled: false },
-    identity: { kind: 'free' },
-    decision: null,
-    seq: seqSeen,
-    nowMs: clock.nowMs(),
-  };
 }
 
 /** Reads the effect, storing its intent first where nobody has, and refuses a ledger that has lost time. */
@@ -214,7 +181,7 @@ async function send(
   const attempt = tool.contract === 'transactional' ? attemptTransaction : attemptSend;
   const { record } = begin;
   const asked = { tool, record, claim, ignoresIdentity, asStored: undefined, isGivenUp };
-  return readAnswer(deps, job, begin, said ?? (await attempt(deps, asked)));
+  return readAnswer(deps, job, record, said ?? (await attempt(deps, asked)));
 }
 
 const never = (): boolean => false;
@@ -222,10 +189,10 @@ const never = (): boolean => false;
 async function readAnswer(
   deps: EngineDeps,
   job: EffectJob,
-  begin: BeginAnswer,
+  record: EffectRecord,
   answer: SendAnswer | TransactionAnswer,
 ): Promise<EffectOutcome | undefined> {
-  if (answer.kind === 'unsent') return unsent(deps, job, begin.record, answer.error);
+  if (answer.kind === 'unsent') return unsent(deps, job, record, answer.error);
   if (answer.kind === 'denied') return denied(deps, job, answer.answer);
   if (answer.kind === 'committed') {
     await deps.crash('after-settle', job.tool.name);
@@ -284,7 +251,7 @@ async function unsent(
   record: EffectRecord,
   error: unknown,
 ): Promise<EffectOutcome | undefined> {
-  if (error instanceof LedgerUnavailable || error instanceof AttemptGivenUp) throw error;
+  if (isOfAttempt(error)) throw error;
   const message = messageOf(error);
   const isHopeless = error instanceof Error && error.name === 'ZodError';
   if (!isHopeless && job.claim.attempt < job.tool.sendsMax) {

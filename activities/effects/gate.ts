@@ -1,5 +1,5 @@
-// The gate before a first send: control, identity, policy and approval, in this order; everything fails closed. The permit
-// asks control and identity once more: of an effect that nobody has looked at, they are asked there only.
+// The gate before a first send: control, identity, policy and approval, in this order; everything fails closed. An effect that
+// nobody has looked at goes another way (`send-unlooked.ts`).
 import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
 import type { Json } from '../../domain/rules/json.ts';
 import { stoppedBy } from '../../domain/rules/permit.ts';

@@ -62,7 +62,7 @@ export interface BeginAnswer {
   /** The decision on `record.approvalId`, when there is one. */
   readonly decision: ApprovalStanding | null;
   readonly seq: number;
-  /** The database's clock; where nobody has looked, the process's own. */
+  /** The database's clock. */
   readonly nowMs: number;
 }
 

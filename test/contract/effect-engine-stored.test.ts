@@ -2,9 +2,12 @@
 import { guarantee } from '../guarantee.ts';
 import { describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CrashHook } from '../../activities/effects/crash-points.ts';
+import { LedgerUnavailable } from '../../activities/ledger/database.ts';
 import type { EffectIntent } from '../../activities/ledger/effect-ledger.ts';
 import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
-import { APPLIED } from '../../testing/effect-ledger-fixture.ts';
+import { APPLIED, newClaim, REQUEST } from '../../testing/effect-ledger-fixture.ts';
 import { refused } from '../../domain/schemas/outcomes.ts';
 import {
   createEngineBench,
@@ -26,6 +29,26 @@ interface Performed {
   readonly permits: number;
 }
 
+/** An engine that counts what it asks the ledger; `atPermit` runs before it is asked for one. */
+function watchedEngine(atPermit: () => void = () => undefined) {
+  const asked = { looks: 0, permits: 0 };
+  const engine = createEngineBench({
+    ledger: {
+      ...at.under.ledger,
+      begin(...look) {
+        asked.looks += 1;
+        return at.under.ledger.begin(...look);
+      },
+      async dispatch(permission) {
+        asked.permits += 1;
+        atPermit();
+        return at.under.ledger.dispatch(permission);
+      },
+    },
+  });
+  return { engine, asked };
+}
+
 /** Stores the effect, lets `since` happen, and performs it as the process that has stored it. */
 async function perform(
   tool: PaymentTool,
@@ -38,20 +61,7 @@ async function perform(
   await at.under.ledger.intend([intent]);
   const stored = await at.ledger.read(intent);
   await since?.();
-  const asked = { looks: 0, permits: 0 };
-  const engine = createEngineBench({
-    ledger: {
-      ...at.under.ledger,
-      begin(...look) {
-        asked.looks += 1;
-        return at.under.ledger.begin(...look);
-      },
-      dispatch(permission) {
-        asked.permits += 1;
-        return at.under.ledger.dispatch(permission);
-      },
-    },
-  });
+  const { engine, asked } = watchedEngine();
   const outcome = await engine.perform(tool, intent, { seqSeen, stored, attemptsMax: 3 });
   return { outcome, ...asked };
 }
@@ -70,19 +80,37 @@ function enquiring(end: () => Promise<Receipt>, more: PaymentOptions = {}): Paym
 }
 
 /** What a tool may make of an enquiry: none of it is a word about a payment that somebody else has made. */
-const ENDS: readonly [title: string, end: () => Promise<Receipt>, more?: PaymentOptions][] = [
-  ['refuses', () => Promise.reject(refused('already_paid', 'it is paid'))],
-  ['returns what it found', () => Promise.resolve({ id: 'found' })],
-  [
-    'throws at its only attempt',
-    () => Promise.reject(new Error('no such account')),
-    { retry: { maximumAttempts: 1 } },
-  ],
-  [
-    'runs out of time',
-    () => new Promise(() => undefined),
-    { timeout: '200ms', retry: { maximumAttempts: 1 } },
-  ],
+interface End {
+  readonly title: string;
+  readonly end: () => Promise<Receipt>;
+  readonly more?: PaymentOptions;
+  /** What it amounts to where nothing is in the way. */
+  readonly outcome: Partial<EffectOutcome>;
+}
+const ONCE = { retry: { maximumAttempts: 1 } };
+const ENDS: readonly End[] = [
+  {
+    title: 'refuses',
+    end: () => Promise.reject(refused('already_paid', 'it is paid')),
+    outcome: { kind: 'refused', code: 'already_paid' },
+  },
+  {
+    title: 'returns what it found',
+    end: () => Promise.resolve({ id: 'found' }),
+    outcome: { kind: 'in_doubt' },
+  },
+  {
+    title: 'throws at its only attempt',
+    end: () => Promise.reject(new Error('no such account')),
+    more: ONCE,
+    outcome: { kind: 'refused', code: 'tool_failed' },
+  },
+  {
+    title: 'runs out of time',
+    end: () => new Promise(() => undefined),
+    more: { timeout: '200ms', ...ONCE },
+    outcome: { kind: 'refused', code: 'tool_failed' },
+  },
 ];
 
 describe('an effect that was stored a moment ago', () => {
@@ -169,13 +197,41 @@ describe('an effect that was stored a moment ago', () => {
 });
 
 describe.each(ENDS)(
-  'stored a moment ago, by a tool that %s before it writes',
-  (_title, end, more) => {
+  'stored a moment ago, by a tool that $title before it writes',
+  ({ end, more, outcome: usual }) => {
     it('and nothing in the way → looked at, and its own word counts; it is not run again', async () => {
       const tool = enquiring(end, more);
       const { outcome, looks, permits } = await perform(tool, newCase(tool).intent);
-      expect(['refused', 'in_doubt']).toContain(outcome.kind);
+      expect(outcome).toMatchObject(usual);
       expect({ enquiries, looks, permits }).toEqual({ enquiries: 1, looks: 1, permits: 0 });
+    });
+
+    it('permitted to another attempt since, which could not connect → run again on what is there now', async () => {
+      const tool = enquiring(end, more);
+      const { intent } = newCase(tool);
+      const since = async (): Promise<void> => {
+        const { tenant, id } = intent;
+        const claim = newClaim({ order: 0 });
+        const permit = await at.under.ledger.dispatch({
+          ...{
+            tenant,
+            id,
+            claim,
+            request: REQUEST,
+            callsPerRunMax: undefined,
+            ignoresIdentity: false,
+          },
+        });
+        if (permit.kind !== 'granted') throw new Error(permit.kind);
+        const { fence } = permit.record;
+        await at.ledger.append(intent, {
+          fact: { kind: 'not_sent', reason: 'ECONNREFUSED' },
+          fence,
+        });
+      };
+      const { outcome } = await perform(tool, intent, { since });
+      expect(outcome).toMatchObject(usual);
+      expect(enquiries).toBe(2);
     });
 
     guarantee('identity-once', 'paid by another run before → its outcome', async () => {
@@ -236,16 +292,88 @@ describe('stored a moment ago, by a tool that writes twice', () => {
   });
 });
 
-describe('a transactional tool whose effect was stored a moment ago', () => {
-  guarantee('law-12-rolled-back', 'a ledger that is older → Ledger.RolledBack', async () => {
+describe('stored a moment ago, by an attempt that does not get as far as its permit', () => {
+  it('Temporal has given it up → no look, nothing said, nothing sent', async () => {
+    const tool = at.keyed();
+    const { reference, intent } = newCase(tool);
+    await at.under.ledger.intend([intent]);
+    const stored = await at.ledger.read(intent);
+    const { engine, asked } = watchedEngine();
+    const attempt = engine.attempt(tool, intent, { stored, isGivenUp: () => true });
+    await expect(attempt).rejects.toMatchObject({ type: 'Effect.NotSent' });
+    expect(asked).toEqual({ looks: 0, permits: 0 });
+    expect(await at.ledger.kinds(intent)).toEqual(['intended']);
+    expect(at.writesOf(reference)).toEqual([]);
+  });
+
+  it('the ledger does not answer → Ledger.Unavailable; then once', async () => {
+    const tool = at.keyed();
+    const { reference, intent } = newCase(tool);
+    await at.under.ledger.intend([intent]);
+    const stored = await at.ledger.read(intent);
+    const { engine, asked } = watchedEngine(() => {
+      throw new LedgerUnavailable(new Error('the connection was cut'));
+    });
+    await expect(engine.attempt(tool, intent, { stored })).rejects.toMatchObject({
+      type: 'Ledger.Unavailable',
+    });
+    expect(asked).toEqual({ looks: 0, permits: 1 });
+    expect(await at.engine.perform(tool, intent)).toMatchObject({ kind: 'applied' });
+    expect(at.receiptsOf(reference)).toBe(1);
+  });
+
+  it('a wire of its own, and a lease that ends before it → not_sent, and the next attempt sends', async () => {
+    let runs = 0;
     const tool = paymentTool({
-      effect: { transactional: true },
-      run: () => Promise.resolve({ id: 'row' }),
+      effect: 'once',
+      wire: 'own',
+      timeout: '100ms',
+      run: () => {
+        runs += 1;
+        return Promise.resolve({ id: 'own' });
+      },
     });
     const { intent } = newCase(tool);
-    await expect(perform(tool, intent, { seqSeen: 1 })).rejects.toMatchObject({
-      type: 'Ledger.RolledBack',
+    await at.under.ledger.intend([intent]);
+    const stored = await at.ledger.read(intent);
+    const claim = { leaseMs: 50 };
+    const crash: CrashHook = (point) => (point === 'before-send' ? sleep(60) : undefined);
+    const frozen = createEngineBench({ ledger: at.under.ledger, crash });
+    await expect(frozen.attempt(tool, intent, { stored, claim })).rejects.toMatchObject({
+      type: 'Effect.NotSent',
     });
-    expect(await at.ledger.kinds(intent)).toEqual(['intended']);
+    expect(await at.ledger.kinds(intent)).toEqual(['intended', 'dispatched', 'not_sent']);
+    expect(runs).toBe(0);
+    expect(await at.engine.perform(tool, intent)).toMatchObject({ kind: 'applied' });
   });
+});
+
+describe('a transactional tool whose effect was stored a moment ago', () => {
+  let runs = 0;
+  const count = (): Promise<Receipt> => {
+    runs += 1;
+    return Promise.resolve({ id: 'row' });
+  };
+  const tool = paymentTool({ effect: { transactional: true }, run: count });
+
+  it('as it was stored → looked at, and applied by its own transaction', async () => {
+    runs = 0;
+    const { outcome, looks, permits } = await perform(tool, newCase(tool).intent);
+    expect(outcome).toMatchObject({ kind: 'applied' });
+    expect({ runs, looks, permits }).toEqual({ runs: 1, looks: 1, permits: 0 });
+  });
+
+  guarantee(
+    'law-12-rolled-back',
+    'a ledger that is older → Ledger.RolledBack, not run',
+    async () => {
+      runs = 0;
+      const { intent } = newCase(tool);
+      await expect(perform(tool, intent, { seqSeen: 1 })).rejects.toMatchObject({
+        type: 'Ledger.RolledBack',
+      });
+      expect(runs).toBe(0);
+      expect(await at.ledger.kinds(intent)).toEqual(['intended']);
+    },
+  );
 });

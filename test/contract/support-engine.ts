@@ -11,6 +11,7 @@ import type {
   EffectLedger,
   EffectRecord,
 } from '../../activities/ledger/effect-ledger.ts';
+import type { IsGivenUp } from '../../activities/heartbeat.ts';
 import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
 import {
   defineTool,
@@ -114,6 +115,7 @@ export interface PerformOptions {
   readonly seqSeen?: number;
   /** The effect as the performing process has stored it: then the job brings no intent, as an agent's calls do not. */
   readonly stored?: EffectRecord;
+  readonly isGivenUp?: IsGivenUp;
   /** Nothing is retried after so many attempts. @default 40 */
   readonly attemptsMax?: number;
   /** Runs before each further attempt, with its number. */
@@ -162,12 +164,13 @@ export function createEngineBench({
     random,
   });
   const bench: EngineBench = {
-    job: (tool, intent, { claim = {}, seqSeen = 0, stored } = {}) => ({
+    job: (tool, intent, { claim = {}, seqSeen = 0, stored, isGivenUp } = {}) => ({
       tool,
       tenant: intent.tenant,
       id: intent.id,
       rootKey: intent.rootKey,
       ...(stored ? { stored } : { intent }),
+      ...(isGivenUp ? { isGivenUp } : {}),
       seqSeen,
       claim: { ...nextClaim(tool), ...claim },
     }),

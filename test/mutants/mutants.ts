@@ -111,9 +111,16 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'without a look, what a tool makes of it before it writes is believed',
-    file: `${EFFECTS}/effect-engine.ts`,
-    find: '? { outcome: await readAnswer(deps, job, begin, answer) } : { said: answer }',
-    put: '|| answer ? { outcome: await readAnswer(deps, job, begin, answer) } : undefined',
+    file: `${EFFECTS}/send-unlooked.ts`,
+    find: "const isPermitted = answer.kind === 'observed' && answer.seen !== undefined;",
+    put: 'const isPermitted = true;',
+    tests: [STORED],
+  },
+  {
+    name: 'what a tool said of an effect outlives a change of it',
+    file: `${EFFECTS}/send-unlooked.ts`,
+    find: 'return record.version === version && record.fence === fence ? unlooked.answer : undefined;',
+    put: 'void [record, version, fence]; return unlooked.answer;',
     tests: [STORED],
   },
   {
