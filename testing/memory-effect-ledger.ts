@@ -5,12 +5,14 @@ import {
   type BeginAnswer,
   type DispatchAnswer,
   type DispatchRequest,
+  type AsStored,
   type EffectIntent,
   type EffectLedger,
   type EffectRecord,
   type FactEntry,
   type FrozenRequest,
   NOT_AS_STORED,
+  type Permission,
   type TransactAnswer,
 } from '../activities/ledger/effect-ledger.ts';
 import { ToolThrew } from '../activities/ledger/tool-transaction.ts';
@@ -25,7 +27,6 @@ import {
   keep,
   keyOf,
   type MemoryState,
-  type Permission,
   permit,
   recordsOf,
   toEntry,
@@ -186,9 +187,10 @@ async function dispatch(
 ): Promise<DispatchAnswer> {
   const key = keyOf(request.tenant, request.id);
   await locks.free([key]);
-  if (request.asStored && !isAsStored(state, request)) return NOT_AS_STORED;
+  const { asStored } = request;
+  if (asStored && !isAsStored(state, request, asStored)) return NOT_AS_STORED;
   const record = permit(state, request);
-  if ('kind' in record) return request.asStored ? NOT_AS_STORED : record;
+  if ('kind' in record) return asStored ? NOT_AS_STORED : record;
   if (request.request && !state.requests.has(key)) {
     state.requests.set(key, copyOf(request.request));
   }
@@ -204,11 +206,12 @@ async function dispatch(
 /** Nothing was said of the effect since its intent, and a permit needs no count under a lock. */
 function isAsStored(
   { entries, seqs }: MemoryState,
-  { tenant, id, seen, asStored, callsPerRunMax }: DispatchRequest,
+  { tenant, id, seen, callsPerRunMax }: DispatchRequest,
+  { seqSeen }: AsStored,
 ): boolean {
   const entry = entries.get(keyOf(tenant, id));
   if (!seen || !entry || entry.facts.length > 1 || callsPerRunMax !== undefined) return false;
-  return (seqs.get(keyOf(tenant, entry.record.rootKey)) ?? 0) >= (asStored?.seqSeen ?? 0);
+  return (seqs.get(keyOf(tenant, entry.record.rootKey)) ?? 0) >= seqSeen;
 }
 
 async function transact(

@@ -5,12 +5,12 @@ import {
   type ApprovalStanding,
   type Control,
   type DispatchAnswer,
-  type DispatchRequest,
   type EffectIntent,
   type EffectRecord,
   type FactEntry,
   type FrozenRequest,
   type IdentityStanding,
+  type Permission,
   toView,
 } from '../activities/ledger/effect-ledger.ts';
 import { toIntendedRecord } from '../activities/ledger/effect-rows.ts';
@@ -39,7 +39,6 @@ export interface MemoryState {
   readonly seqs: Map<string, number>;
 }
 
-export type Permission = Omit<DispatchRequest, 'request' | 'seen' | 'asStored'>;
 export type Denial = Exclude<DispatchAnswer, { kind: 'granted' }>;
 
 export function createMemoryState(clock: { nowMs(): number }): MemoryState {

@@ -92,7 +92,7 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
   const keys = toKeys(options.encryptionKeys ?? config.encryptionKeys);
   installRuntime(config, keys !== undefined);
   const registry = await createAgentRegistry(options.agents ?? [], options.tools);
-  checkCache(pickSettings(options), registry);
+  checkCache(options, registry);
   if (options.migrates ?? config.migrates) await migrate(config.databaseUrl);
   const database = openDatabase({ url: config.databaseUrl, keys, warn });
   const connection = await NativeConnection.connect({ address: config.temporalAddress });
@@ -162,7 +162,7 @@ function pickSettings({
 
 /** Throws a `TypeError` for a local tool without a cache: an execution that is evicted loses it, and begins it again. */
 function checkCache(
-  { maxCachedWorkflows }: Pick<WorkerOptions, 'maxCachedWorkflows'>,
+  { maxCachedWorkflows }: CreateWorkerOptions,
   { tools }: RunDeps['registry'],
 ): void {
   const local = [...tools.values()].find((tool) => tool.local);

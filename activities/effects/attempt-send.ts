@@ -39,7 +39,7 @@ export interface SendJob {
   readonly claim: Claim;
   readonly ignoresIdentity: boolean;
   /** Set when nobody has looked at `record` since it was stored; see `DispatchRequest`. */
-  readonly asStored: AsStored | undefined;
+  readonly asStored?: AsStored;
   readonly isGivenUp: IsGivenUp;
 }
 

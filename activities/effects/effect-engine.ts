@@ -14,7 +14,7 @@ import { PolicyUnavailableError } from '../policy/policy.ts';
 import { systemClock } from '../clock.ts';
 import { attemptSend, isOfAttempt, type SendAnswer } from './attempt-send.ts';
 import { attemptTransaction, type TransactionAnswer } from './attempt-transaction.ts';
-import { AttemptGivenUp, type EffectJob, type EngineDeps } from './effect-job.ts';
+import { AttemptGivenUp, type EffectJob, type EngineDeps, neverGivenUp } from './effect-job.ts';
 import { append, appendOrCarry, recorded, recordedOutcome } from './effect-outcomes.ts';
 import { LOOK_PAUSE_MS, retryLater, waitUntil } from './effect-waits.ts';
 import { passGate } from './gate.ts';
@@ -94,10 +94,9 @@ async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome>
         break;
       case 'send':
       case 'resend': {
-        const isFirst = move.kind === 'send';
-        const said = isFirst ? wordOn(record, unlooked) : undefined;
+        const way = { isFirst: move.kind === 'send', said: wordOn(record, unlooked) };
         unlooked = undefined;
-        const outcome = await send(deps, job, begin, { isFirst, said });
+        const outcome = await send(deps, job, begin, way);
         if (outcome) return outcome;
       }
     }
@@ -177,14 +176,12 @@ async function send(
     return { kind: 'paused' };
   }
   if (begin.decision !== null) await deps.crash('after-decision', job.tool.name);
-  const { tool, claim, isGivenUp = never } = job;
+  const { tool, claim, isGivenUp = neverGivenUp } = job;
   const attempt = tool.contract === 'transactional' ? attemptTransaction : attemptSend;
   const { record } = begin;
-  const asked = { tool, record, claim, ignoresIdentity, asStored: undefined, isGivenUp };
+  const asked = { tool, record, claim, ignoresIdentity, isGivenUp };
   return readAnswer(deps, job, record, said ?? (await attempt(deps, asked)));
 }
-
-const never = (): boolean => false;
 
 async function readAnswer(
   deps: EngineDeps,

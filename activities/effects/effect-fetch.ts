@@ -43,7 +43,7 @@ export interface EffectFetchOptions {
   readonly claim: Claim;
   readonly callsPerRunMax: number | undefined;
   readonly ignoresIdentity: boolean;
-  readonly asStored: AsStored | undefined;
+  readonly asStored?: AsStored;
   readonly crash: CrashHook;
   readonly clock: Clock;
   readonly isGivenUp: IsGivenUp;

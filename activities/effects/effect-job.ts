@@ -32,6 +32,8 @@ export interface EffectJob {
   readonly isGivenUp?: IsGivenUp;
 }
 
+export const neverGivenUp: IsGivenUp = () => false;
+
 /** Before its permit Temporal gave the attempt up: its place is another one's, or nobody's when the workflow is gone. */
 export class AttemptGivenUp extends Error {
   constructor() {

@@ -2,7 +2,7 @@
 // since is asked by the permit itself.
 import type { EffectRecord } from '../ledger/effect-ledger.ts';
 import { attemptSend, isOfAttempt, type SendAnswer } from './attempt-send.ts';
-import type { EffectJob, EngineDeps } from './effect-job.ts';
+import { type EffectJob, type EngineDeps, neverGivenUp } from './effect-job.ts';
 
 export interface Unlooked {
   /** The effect as it was stored. */
@@ -15,7 +15,7 @@ export interface Unlooked {
 /** Undefined when it must be looked at first. Throws what is no word of the tool. */
 export async function sendUnlooked(
   deps: EngineDeps,
-  { tool, stored, claim, authority, seqSeen, isGivenUp = () => false }: EffectJob,
+  { tool, stored, claim, authority, seqSeen, isGivenUp = neverGivenUp }: EffectJob,
 ): Promise<Unlooked | undefined> {
   // A limit counts under a lock, and rows of a transaction are under one, too.
   if (!stored || tool.callsPerRunMax !== undefined || tool.contract === 'transactional') {

@@ -97,6 +97,9 @@ export interface DispatchRequest {
   readonly asStored?: AsStored | undefined;
 }
 
+/** What permission is asked for, whatever is sent under it. */
+export type Permission = Omit<DispatchRequest, 'request' | 'seen' | 'asStored'>;
+
 export interface AsStored {
   readonly seqSeen: number;
 }
@@ -154,7 +157,7 @@ export interface EffectLedger {
    * happened; when the answer to the commit is lost, the effect's row says what has (`LedgerUnavailable`).
    */
   transact(
-    request: Omit<DispatchRequest, 'request' | 'seen' | 'asStored'>,
+    request: Permission,
     work: (tx: LedgerTransaction, record: EffectRecord) => Promise<TransactionEnd>,
   ): Promise<TransactAnswer>;
   /** Appends observations; never refused, however late. Durable when it returns. */

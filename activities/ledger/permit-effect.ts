@@ -10,15 +10,13 @@ import {
   type EffectRecord,
   type FactEntry,
   type FrozenRequest,
+  type Permission,
   toView,
 } from './effect-ledger.ts';
 import { type RequestRow, toFrozenRequest } from './effect-rows.ts';
 import { identityStanding } from './identity-standing.ts';
 import { toStorable } from './storable.ts';
 import { type Change, storeFacts, toRequestBodies, unlessRaceLost } from './store-facts.ts';
-
-/** What permission is asked for. */
-export type Permission = Omit<DispatchRequest, 'request' | 'seen' | 'asStored'>;
 
 /**
  * The permit for an effect that nobody was ever permitted to send, by one statement, on the row as the caller has seen

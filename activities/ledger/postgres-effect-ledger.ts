@@ -9,6 +9,7 @@ import {
   type EffectIntent,
   type EffectLedger,
   NOT_AS_STORED,
+  type Permission,
   type TransactAnswer,
 } from './effect-ledger.ts';
 import {
@@ -22,7 +23,7 @@ import {
 } from './effect-rows.ts';
 import { intendAndLook, type Look, lookAt } from './look.ts';
 import { foldNotices } from './notices.ts';
-import { dispatch, dispatchSeen, type Permission, permit, takeClaim } from './permit-effect.ts';
+import { dispatch, dispatchSeen, permit, takeClaim } from './permit-effect.ts';
 import { createToolTransaction } from './tool-transaction.ts';
 
 export interface PostgresEffectLedgerOptions {

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CrashHook } from '../../activities/effects/crash-points.ts';
 import { LedgerUnavailable } from '../../activities/ledger/database.ts';
-import type { EffectIntent } from '../../activities/ledger/effect-ledger.ts';
+import type { EffectIntent, EffectRecord } from '../../activities/ledger/effect-ledger.ts';
 import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
 import { APPLIED, newClaim, REQUEST } from '../../testing/effect-ledger-fixture.ts';
 import { refused } from '../../domain/schemas/outcomes.ts';
@@ -49,6 +49,12 @@ function watchedEngine(atPermit: () => void = () => undefined) {
   return { engine, asked };
 }
 
+/** Stores the effect; what its process holds of it then. */
+async function store(intent: EffectIntent): Promise<EffectRecord> {
+  await at.under.ledger.intend([intent]);
+  return at.ledger.read(intent);
+}
+
 /** Stores the effect, lets `since` happen, and performs it as the process that has stored it. */
 async function perform(
   tool: PaymentTool,
@@ -58,8 +64,7 @@ async function perform(
     seqSeen = 0,
   }: { readonly since?: () => Promise<unknown>; readonly seqSeen?: number } = {},
 ): Promise<Performed> {
-  await at.under.ledger.intend([intent]);
-  const stored = await at.ledger.read(intent);
+  const stored = await store(intent);
   await since?.();
   const { engine, asked } = watchedEngine();
   const outcome = await engine.perform(tool, intent, { seqSeen, stored, attemptsMax: 3 });
@@ -296,8 +301,7 @@ describe('stored a moment ago, by an attempt that does not get as far as its per
   it('Temporal has given it up → no look, nothing said, nothing sent', async () => {
     const tool = at.keyed();
     const { reference, intent } = newCase(tool);
-    await at.under.ledger.intend([intent]);
-    const stored = await at.ledger.read(intent);
+    const stored = await store(intent);
     const { engine, asked } = watchedEngine();
     const attempt = engine.attempt(tool, intent, { stored, isGivenUp: () => true });
     await expect(attempt).rejects.toMatchObject({ type: 'Effect.NotSent' });
@@ -309,8 +313,7 @@ describe('stored a moment ago, by an attempt that does not get as far as its per
   it('the ledger does not answer → Ledger.Unavailable; then once', async () => {
     const tool = at.keyed();
     const { reference, intent } = newCase(tool);
-    await at.under.ledger.intend([intent]);
-    const stored = await at.ledger.read(intent);
+    const stored = await store(intent);
     const { engine, asked } = watchedEngine(() => {
       throw new LedgerUnavailable(new Error('the connection was cut'));
     });
@@ -334,8 +337,7 @@ describe('stored a moment ago, by an attempt that does not get as far as its per
       },
     });
     const { intent } = newCase(tool);
-    await at.under.ledger.intend([intent]);
-    const stored = await at.ledger.read(intent);
+    const stored = await store(intent);
     const claim = { leaseMs: 50 };
     const crash: CrashHook = (point) => (point === 'before-send' ? sleep(60) : undefined);
     const frozen = createEngineBench({ ledger: at.under.ledger, crash });

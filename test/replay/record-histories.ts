@@ -212,11 +212,11 @@ const recordings: Readonly<Record<string, () => Promise<void>>> = {
   'local-tool': recordLocalTool,
 };
 const names = process.argv.slice(2);
-if (names.length === 0) throw new Error(`record which? ${Object.keys(recordings).join(', ')}`);
+const known = Object.keys(recordings).join(', ');
+if (names.length === 0) throw new Error(`record which? ${known}`);
 for (const name of names) {
   const record = recordings[name];
-  if (!record)
-    throw new Error(`no recording "${name}"; there are ${Object.keys(recordings).join(', ')}`);
+  if (!record) throw new Error(`no recording "${name}"; there are ${known}`);
   await record();
 }
 await stopTestServers();

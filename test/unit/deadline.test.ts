@@ -66,7 +66,6 @@ async function newJob(tool: AnyTool, contract: 'once' | 'transactional'): Promis
     record: await bench.read(intent),
     claim: newClaim({ leaseMs: 3_600_000 }),
     ignoresIdentity: false,
-    asStored: undefined,
     isGivenUp: () => false,
   };
 }
