@@ -1,5 +1,6 @@
 // The conformance suite of an effect ledger: every storage that Pawl runs on passes exactly these cases.
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { describeConclusions } from './effect-ledger-conclusions.ts';
 import { describeFacts } from './effect-ledger-facts.ts';
 import { describeIdentity } from './effect-ledger-identity.ts';
 import { describeStored } from './effect-ledger-stored.ts';
@@ -39,6 +40,7 @@ export function effectLedgerContract(
     describe('identity', () => describeIdentity(suite));
     describe('stored and not looked at since', () => describeStored(suite));
     describe('facts', () => describeFacts(suite));
+    describe('conclusions', () => describeConclusions(suite));
     describe('transactions', () => describeTransactions(suite));
   });
 }

@@ -103,6 +103,12 @@ function createLedger(parts: Parts): EffectLedger {
       await locks.free([keyOf(tenant, id)]);
       return keep(state, fold(state, entryOf(state, tenant, id), entries));
     },
+    async conclude(seen, entries) {
+      await locks.free([keyOf(seen.tenant, seen.id)]);
+      const entry = state.entries.get(keyOf(seen.tenant, seen.id));
+      if (entry?.record.version !== seen.version) return undefined;
+      return keep(state, fold(state, entry, entries));
+    },
     findOverdue: (limit) => Promise.resolve(findOverdue(state).slice(0, limit)),
     request(tenant, id) {
       const stored = state.requests.get(keyOf(tenant, id));

@@ -110,7 +110,8 @@ export function fold(state: MemoryState, before: Entry, given: readonly FactEntr
   const isFree = holderOf(state, before.record) === undefined;
   const { after, leaseMs, becameDefinite } = observe(before.record, fresh, isFree);
   const lease = leaseMs === undefined ? {} : { leaseUntilMs: state.clock.nowMs() + leaseMs };
-  return { record: { ...before.record, ...after, ...lease }, facts, becameDefinite };
+  const version = String(facts.length);
+  return { record: { ...before.record, ...after, ...lease, version }, facts, becameDefinite };
 }
 
 /** Stores what `fold` made of an effect, with what hangs on it: the run's sequence, the identity of what it undoes. */

@@ -55,7 +55,9 @@ export type SendAnswer =
   /** The gate said no: look again at the ledger. */
   | { readonly kind: 'denied'; readonly answer: Extract<WriteState, { kind: 'denied' }>['answer'] }
   /** The tool failed before its first write: provably nothing was sent. */
-  | { readonly kind: 'unsent'; readonly error: unknown };
+  | { readonly kind: 'unsent'; readonly error: unknown }
+  /** The tool ended before its first write, and what it said may be of something else that was sent. */
+  | { readonly kind: 'doubtful'; readonly reason: string };
 
 /** Ends an attempt that was not permitted, and is no failure of its tool. */
 export function isOfAttempt(error: unknown): boolean {
@@ -162,7 +164,7 @@ function beforeAnyWrite(ran: Ran | undefined, record: EffectRecord): SendAnswer 
       // "Already paid" may well mean: by the send before this one.
       if (hasOpenSend(record.state)) {
         const reason = `an earlier send is open, and now the tool refuses before it sends: ${error.message}`;
-        return observed({ kind: 'doubted', reason });
+        return { kind: 'doubtful', reason };
       }
       const { code, message } = error;
       // Nothing was sent: it counts as long as nobody else has sent meanwhile.
@@ -172,10 +174,8 @@ function beforeAnyWrite(ran: Ran | undefined, record: EffectRecord): SendAnswer 
     }
     return { kind: 'unsent', error };
   }
-  return observed({
-    kind: 'doubted',
-    reason: "the tool returned without a write by ctx.fetch: use it, or declare wire: 'own'",
-  });
+  const reason = "the tool returned without a write by ctx.fetch: use it, or declare wire: 'own'";
+  return { kind: 'doubtful', reason };
 }
 
 /**

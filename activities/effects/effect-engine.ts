@@ -78,15 +78,16 @@ async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome>
           `${record.shortId} may still be under way`,
         );
         break;
-      case 'doubt':
+      case 'doubt': {
         await deps.crash('before-doubt', job.tool.name);
-        return recorded(
-          await append(deps, job, [{ fact: { kind: 'doubted', reason: move.reason } }], record),
-        );
+        const doubted = await doubt(deps, record, move.reason);
+        if (doubted) return doubted;
+        break;
+      }
       case 'probe':
         if (probes > 0) await deps.clock.sleep(LOOK_PAUSE_MS);
         probes += 1;
-        await append(deps, job, await probeOnce(deps, job.tool, record, begin.nowMs), record);
+        await probeOnce(deps, job.tool, record, begin.nowMs);
         // One look a time: what waits for a human or for the receiver is waited for durably, not here.
         if (record.state.status === 'in_doubt' || record.state.isPending) {
           return recorded(await lookAgain(deps, job));
@@ -191,6 +192,7 @@ async function readAnswer(
 ): Promise<EffectOutcome | undefined> {
   if (answer.kind === 'unsent') return unsent(deps, job, record, answer.error);
   if (answer.kind === 'denied') return denied(deps, job, answer.answer);
+  if (answer.kind === 'doubtful') return doubt(deps, record, answer.reason);
   if (answer.kind === 'committed') {
     await deps.crash('after-settle', job.tool.name);
     return recorded(answer);
@@ -260,8 +262,17 @@ async function unsent(
     );
   }
   if (record.state.sends === 0) return withdraw(deps, job, 'tool_failed', message);
-  const reason = `an earlier send is open, and sending again failed: ${message}`;
-  return recorded(await append(deps, job, [{ fact: { kind: 'doubted', reason } }]));
+  return doubt(deps, record, `an earlier send is open, and sending again failed: ${message}`);
+}
+
+/** Undefined when the effect is not as it was seen any more: its doubt may be over, or somebody else's. */
+async function doubt(
+  { ledger }: EngineDeps,
+  seen: EffectRecord,
+  reason: string,
+): Promise<EffectOutcome | undefined> {
+  const answer = await ledger.conclude(seen, [{ fact: { kind: 'doubted', reason } }]);
+  return answer && recorded(answer);
 }
 
 /** Undefined when it is too late: another attempt has sent it since, and its outcome is to come. */

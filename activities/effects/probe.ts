@@ -1,20 +1,37 @@
-// Asks the receiver whether an effect happened; a probe only looks, and what it saw is appended as a fact.
+// Asks the receiver whether an effect happened; a probe only looks, and what it saw is stored as a fact.
 import { SETTLE_WINDOW_MS } from '../../domain/rules/next-move.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
-import type { EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
+import type { EffectLedger, EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
 import { type Clock, withDeadline } from '../clock.ts';
 import type { CrashHook } from './crash-points.ts';
 import { toJson } from './fingerprint.ts';
 import { messageOf, outputProblem, parseArguments } from './tool-run.ts';
 
 export interface ProbeDeps {
+  readonly ledger: EffectLedger;
   readonly wire: typeof fetch;
   readonly crash: CrashHook;
   readonly clock: Clock;
 }
 
-/** One probe, at `nowMs` of the database's clock, as facts. A probe that throws is unclear, never absent. */
+/**
+ * One probe of an effect that was looked at, at `nowMs` of the database's clock. What it finds is a fact; all else is
+ * concluded from that look, and is left out when the effect has changed since.
+ */
 export async function probeOnce(
+  deps: ProbeDeps,
+  tool: AnyTool,
+  record: EffectRecord,
+  nowMs: number,
+): Promise<void> {
+  const entries = await look(deps, tool, record, nowMs);
+  const isFound = entries.some(({ fact }) => fact.kind === 'applied');
+  if (isFound) await deps.ledger.append(record.tenant, record.id, entries, record);
+  else await deps.ledger.conclude(record, entries);
+}
+
+/** A probe that throws is unclear, never absent. */
+async function look(
   { wire, crash, clock }: ProbeDeps,
   tool: AnyTool,
   record: EffectRecord,

@@ -165,14 +165,14 @@ function concludeOrphan(deps: ReconcilerDeps, record: EffectRecord, nowMs: numbe
 async function probe(deps: ReconcilerDeps, record: EffectRecord, nowMs: number): Promise<Did> {
   const tool = deps.tools.get(record.tool);
   if (!tool) return 'left';
-  const seen = await probeOnce(deps, tool, record, nowMs);
-  await deps.ledger.append(record.tenant, record.id, seen);
+  await probeOnce(deps, tool, record, nowMs);
   return 'probed';
 }
 
+/** Left to whoever has changed it since it was looked at. */
 async function doubt(deps: ReconcilerDeps, record: EffectRecord, reason: string): Promise<Did> {
-  await deps.ledger.append(record.tenant, record.id, [{ fact: { kind: 'doubted', reason } }]);
-  return 'doubted';
+  const answer = await deps.ledger.conclude(record, [{ fact: { kind: 'doubted', reason } }]);
+  return answer ? 'doubted' : 'left';
 }
 
 /** Settlements and callbacks that no fact names yet: their writers may have died before they could wake anybody. */

@@ -30,6 +30,24 @@ export async function appendFacts(
 ): Promise<AppendAnswer> {
   const before = await readEffect(tx, tenant, id, 'for update');
   if (!before) throw new Error(`The ledger does not know the effect ${id}`);
+  return appendToLocked(tx, before, entries);
+}
+
+/** The same for what was concluded from `seen`; undefined when that has changed since: then nothing has happened. */
+export async function concludeFacts(
+  tx: Transaction,
+  seen: EffectRecord,
+  entries: readonly FactEntry[],
+): Promise<AppendAnswer | undefined> {
+  const before = await readEffect(tx, seen.tenant, seen.id, 'for update');
+  return before?.version === seen.version ? appendToLocked(tx, before, entries) : undefined;
+}
+
+async function appendToLocked(
+  tx: Transaction,
+  before: EffectRecord,
+  entries: readonly FactEntry[],
+): Promise<AppendAnswer> {
   const fresh: FactEntry[] = [];
   for (const entry of toStorable(entries)) {
     if (!(await isSaidAlready(tx, before, entry, fresh))) fresh.push(entry);

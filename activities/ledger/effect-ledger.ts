@@ -40,7 +40,7 @@ export interface EffectRecord extends EffectIntent, Observed, Held {
   readonly wireKey: string;
   readonly leaseUntilMs: number | null;
   readonly firstSentAtMs: number | null;
-  /** Another one after every change; '' in a ledger that needs none. */
+  /** Another one after every change. */
   readonly version: string;
 }
 
@@ -168,6 +168,11 @@ export interface EffectLedger {
     /** The effect as the caller last saw it, as in `DispatchRequest`. */
     seen?: EffectRecord,
   ): Promise<AppendAnswer>;
+  /**
+   * Stores what was concluded from an effect, such as a doubt from silence, if it is still as it was seen. Undefined:
+   * it has changed, and nothing is stored; look again.
+   */
+  conclude(seen: EffectRecord, entries: readonly FactEntry[]): Promise<AppendAnswer | undefined>;
   /** Dispatched effects whose lease has ended, oldest first. */
   findOverdue(limit: number): Promise<readonly EffectRecord[]>;
   request(tenant: string, id: string): Promise<FrozenRequest | undefined>;

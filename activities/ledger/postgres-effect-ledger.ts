@@ -2,7 +2,7 @@
 import type { CrashHook } from '../effects/crash-points.ts';
 import { noCrash } from '../effects/crash-points.ts';
 import { wireKey } from '../effects/fingerprint.ts';
-import { appendFacts, appendToSeen } from './append-facts.ts';
+import { appendFacts, appendToSeen, concludeFacts } from './append-facts.ts';
 import { type Database, inside, type Transaction } from './database.ts';
 import {
   type BeginAnswer,
@@ -66,6 +66,14 @@ export async function createPostgresEffectLedger(
       if (answer) return answer;
       return database.transaction((tx) => appendFacts(tx, tenant, id, entries), {
         whileCommitting: ({ record }) => crash('settle-commit', record.tool),
+      });
+    },
+    async conclude(seen, entries) {
+      const whileSending = (): unknown => crash('settle-commit', seen.tool);
+      const answer = await appendToSeen(database, seen, entries, { whileSending });
+      if (answer) return answer;
+      return database.transaction((tx) => concludeFacts(tx, seen, entries), {
+        whileCommitting: (stored) => stored && crash('settle-commit', seen.tool),
       });
     },
     async findOverdue(limit) {

@@ -1,7 +1,7 @@
 // A worker's probe and its appends, and how the engine goes on behind them (effect-engine.ts, effect-outcomes.ts).
 import { recordedOutcome } from '../../activities/effects/effect-outcomes.ts';
 import type { EffectRecord } from '../../activities/ledger/effect-ledger.ts';
-import { appendEntries, begin, toEntries } from './ledger.ts';
+import { begin, conclude } from './ledger.ts';
 import { probed } from './probe-answer.ts';
 import { processAt, type Stage, step } from './step.ts';
 import { effectAt, goTo, type Process, type Row, type World } from './world.ts';
@@ -51,22 +51,21 @@ export function probeSteps(stage: Stage, at: 0 | 1): void {
 export function appendSteps(stage: Stage, at: 0 | 1): void {
   const { say, then, fence } = processAt(stage.world, at);
   const what = `appends ${say}`;
-  const store = (draft: World): Row => {
+  step(stage, at, (draft) => {
     const process = processAt(draft, at);
-    appendEntries(stage.lab, draft, process.effect, toEntries(process));
+    if (!conclude(stage.lab, draft, process)) {
+      goTo(process, 'look');
+      return `does not say ${say}, as the effect has changed: looks again`;
+    }
     const { row } = effectAt(draft, process.effect);
     if (!row) throw new Error('appended without a row');
-    return row;
-  };
-  step(stage, at, (draft) => {
-    const row = store(draft);
-    return `${what} (now ${row.state.status}): ${goOn(stage, draft, processAt(draft, at), row)}`;
+    return `${what} (now ${row.state.status}): ${goOn(stage, draft, process, row)}`;
   });
   step(
     stage,
     at,
     (draft) => {
-      store(draft);
+      conclude(stage.lab, draft, processAt(draft, at));
       // `appendOrCarry` says it again; every other append ends the attempt.
       if (then !== 'answer') retry(processAt(draft, at));
       return `${what}; the answer to the commit is lost`;

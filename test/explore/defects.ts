@@ -131,8 +131,15 @@ export const defects = {
     'a probe from before the last send counts for it, as Pawl once had it',
     'reconcilable',
     1,
-    unfenced('probed_absent'),
+    { concludes: (isStale, say) => !isStale || say === 'absent' },
     'one-receipt',
+  ),
+  'stale-doubt': defect(
+    'a doubt from silence outlives a word that ended the silence, as Pawl once had it',
+    'once',
+    1,
+    { concludes: (isStale, say) => !isStale || say === 'silence' },
+    'doubt-current',
   ),
   'older-refusal': defect(
     'the refusal of an earlier send ends the last one, as Pawl once had it',

@@ -203,7 +203,8 @@ function processText(process: Process, world: World): string {
       (process.isConclusive ? 16 : 0) +
       (process.isWaiting ? 32 : 0) +
       (process.wasIntended ? 64 : 0) +
-      (isClaimant ? 128 : 0),
+      (isClaimant ? 128 : 0) +
+      (process.isStale ? 256 : 0),
     code(codes.say, process.say),
     code(codes.output, process.output),
     code(codes.then, process.then),
@@ -302,6 +303,7 @@ function readProcess(next: Next, word: Word, by: number): Process {
     wasIntended: (flags & 64) !== 0,
     isConclusive: (flags & 16) !== 0,
     isWaiting: (flags & 32) !== 0,
+    isStale: (flags & 256) !== 0,
     say: text(sayings),
     output: text(outputs),
     then: text(sequels),

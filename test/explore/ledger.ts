@@ -173,6 +173,27 @@ function judgePermit({ setting }: Lab, world: World, process: Process, row: Row)
   }
 }
 
+/** What the process says, unless that was concluded from a look and its effect has changed since: then false. */
+export function conclude(lab: Lab, world: World, process: Process): boolean {
+  if (!lab.rules.concludes(process.isStale, process.say)) return false;
+  if (process.say === 'silence') judgeSilence(world, process.effect);
+  appendEntries(lab, world, process.effect, toEntries(process));
+  return true;
+}
+
+const CONCLUSIONS: ReadonlySet<Saying> = new Set([
+  'doubted',
+  'silence',
+  'absent',
+  'unclear',
+  'unclear-doubted',
+]);
+
+/** A doubt, a probe and a tool that may end before it sends count for the effect as it was looked at. */
+function isConcluding({ pc, say }: Process): boolean {
+  return pc === 'probe' || pc === 'dispatch' || CONCLUSIONS.has(say);
+}
+
 /** `appendFacts`. */
 export function appendEntries(
   lab: Lab,
@@ -193,6 +214,9 @@ export function appendEntries(
   row.isAdopted = after.sameAs !== null;
   row.holdsIdentity = after.holdsIdentity;
   if (leaseMs !== undefined) row.leaseLeft = leaseMs / TICK_MS;
+  for (const process of world.processes) {
+    if (process.effect === index && isConcluding(process)) process.isStale = true;
+  }
   lab.onEdge(before, row.state);
   judgeFold(world, row, fresh, before, heldOutput);
 }
@@ -266,6 +290,13 @@ export function judgeDoubt({ setting }: Lab, world: World, index: number): void 
   breaks(world, 'doubt-allowed', `${name} may not be in doubt here`);
 }
 
+/** Called where a doubt from silence is stored. */
+function judgeSilence(world: World, index: number): void {
+  const { row } = effectAt(world, index);
+  if (row?.state.status === 'dispatched' && (row.leaseLeft ?? 0) <= 0) return;
+  breaks(world, 'doubt-current', `a doubt from silence of what is ${row?.state.status ?? ''}`);
+}
+
 /** What a process says, as entries; a probe's carry the fence of the record that it was made for. */
 export function toEntries({ say, fence, output }: Process): readonly FactEntry[] {
   return factsOf(say, output).map((fact) => ({
@@ -296,6 +327,7 @@ function factsOf(say: Saying, output: Output): readonly Fact[] {
     case 'pending':
       return [{ kind: 'pending', reference: null, withinMs: PENDING_TICKS * TICK_MS }];
     case 'doubted':
+    case 'silence':
       return [{ kind: 'doubted', reason: '' }];
     case 'withdrawn':
       return [{ kind: 'withdrawn', code: 'no', message: '' }];

@@ -15,12 +15,12 @@ export function probeMemory(row: Row): Partial<Process> {
 export function probed(draft: World, process: Process, fails: boolean): Partial<Process> {
   const { receiver } = effectAt(draft, process.effect);
   const then = process.isWaiting ? 'tell' : 'loop';
-  const { fence } = process;
+  const { fence, isStale } = process;
   if (!fails && receiver.receipts > 0) return { say: 'seen-applied', then, fence };
   if (fails || receiver.jobs > 0) {
-    return { say: process.isWaiting ? 'unclear' : 'unclear-doubted', then, fence };
+    return { say: process.isWaiting ? 'unclear' : 'unclear-doubted', then, fence, isStale };
   }
-  return { say: process.isConclusive ? 'absent' : 'unclear', then, fence };
+  return { say: process.isConclusive ? 'absent' : 'unclear', then, fence, isStale };
 }
 
 /** `afterGrant`: an answer at the door of a resend says nothing of the send before it. */

@@ -85,9 +85,10 @@ export function toolSteps(stage: Stage, at: 0 | 1): void {
       at,
       (draft) => {
         const process = processAt(draft, at);
+        const { isStale } = process;
         if (!isHopeless && attempt < sendsMax) retry(process);
         else if (!wasSent) goTo(process, 'append', { say: 'withdrawn', then: 'withdraw' });
-        else goTo(process, 'append', { say: 'doubted', then: 'tell' });
+        else goTo(process, 'append', { say: 'doubted', then: 'tell', isStale });
         return `the tool throws before it writes${isHopeless ? ', hopelessly' : ''}`;
       },
       'tool-throws',
@@ -95,19 +96,25 @@ export function toolSteps(stage: Stage, at: 0 | 1): void {
   fails(false);
   if (!wasSent && attempt < sendsMax) fails(true);
   if (stage.lab.setting.contract === 'transactional') return;
+  const returns = (draft: World): string => {
+    const process = processAt(draft, at);
+    goTo(process, 'append', { say: 'doubted', then: 'tell', isStale: process.isStale });
+    return 'the tool returns without a write';
+  };
+  step(stage, at, returns, 'tool-returns');
   step(
     stage,
     at,
     (draft) => {
       const process = processAt(draft, at);
-      const { wasOpen, wasIntended, fence } = process;
+      const { wasOpen, wasIntended, fence, isStale } = process;
       // `beforeAnyWrite`, by what the look said.
       const memory: Partial<Process> = wasOpen
-        ? { say: 'doubted' }
+        ? { say: 'doubted', then: 'tell', isStale }
         : wasIntended
-          ? { say: 'withdrawn' }
-          : { say: 'refused-unwritten', fence };
-      goTo(process, 'append', { ...memory, then: 'answer' });
+          ? { say: 'withdrawn', then: 'answer' }
+          : { say: 'refused-unwritten', fence, then: 'answer' };
+      goTo(process, 'append', memory);
       return 'the tool refuses before it writes';
     },
     'tool-refuses',

@@ -65,6 +65,7 @@ export const faultNames = [
   'probe-unclear',
   'tool-throws',
   'tool-refuses',
+  'tool-returns',
   'tool-commits',
   'pause',
   'cancel',

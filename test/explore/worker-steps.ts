@@ -76,7 +76,7 @@ function decide({ lab }: Stage, draft: World, process: Process, look: Look): str
       return 'leaves it to the next attempt: the lease or the settle window is open';
     case 'doubt':
       judgeDoubt(lab, draft, process.effect);
-      goTo(process, 'append', { say: 'doubted', then: 'tell' });
+      goTo(process, 'append', { say: 'silence', then: 'tell' });
       return 'will put it in doubt';
     case 'probe':
       goTo(process, 'probe', probeMemory(row));

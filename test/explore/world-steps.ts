@@ -1,6 +1,6 @@
 // The steps of everybody but workers and receiver: Temporal, the clock, people and the reconciler.
 import { ABSENTS_NEEDED } from '../../domain/rules/next-move.ts';
-import { appendEntries, begin, judgeDoubt, toEntries } from './ledger.ts';
+import { appendEntries, begin, conclude, judgeDoubt, toEntries } from './ledger.ts';
 import { probed, probeMemory } from './probe-answer.ts';
 import {
   HORIZON_TICKS,
@@ -254,8 +254,9 @@ export function reconcilerSteps(stage: Stage): void {
     step(stage, 'reconciler', asks(true), 'probe-unclear');
   } else if (pc === 'append') {
     step(stage, 'reconciler', (draft) => {
-      appendEntries(stage.lab, draft, index, toEntries(self(draft)));
+      const isStored = conclude(stage.lab, draft, self(draft));
       draft.processes[RECONCILER] = nobody();
+      if (!isStored) return `leaves it, as it has changed`;
       const status = effectAt(draft, index).row?.state.status ?? '';
       return `appends ${say} (now ${status})`;
     });
@@ -280,7 +281,7 @@ function sweep(stage: Stage, index: number): void {
     if (kind === 'probe' || asksForOrphan) goTo(process, 'probe', probeMemory(look.row));
     else if (kind === 'doubt' || ((kind === 'send' || kind === 'resend') && isOrphan)) {
       if (kind === 'doubt') judgeDoubt(stage.lab, draft, index);
-      goTo(process, 'append', { say: 'doubted' });
+      goTo(process, 'append', { say: 'silence' });
     } else Object.assign(process, nobody());
     return `sweeps: ${kind}`;
   });

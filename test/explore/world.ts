@@ -28,6 +28,7 @@ export const sayings = [
   'ambiguous',
   'pending',
   'doubted',
+  'silence',
   'withdrawn',
   'adopted',
   'seen-applied',
@@ -76,6 +77,8 @@ export interface Process {
   wasSent: boolean;
   isConclusive: boolean;
   isWaiting: boolean;
+  /** What it concludes from has changed since it looked. */
+  isStale: boolean;
   say: Saying;
   output: Output;
   then: Sequel;
@@ -186,6 +189,7 @@ export const properties = {
   'sends-counted': 'the ledger counts at least as many sends as there are receipts',
   truth: 'applied has a receipt, refused has none (or a marked contradiction), intended has none',
   'doubt-allowed': 'a doubt only where the contract allows one',
+  'doubt-current': 'a doubt from silence is stored once, when nobody can be at work any more',
   identity: 'two effects of one identity are never both done, unless a human approved both',
   settles: 'from every state a continuation without faults ends settled or in doubt',
   swept:
@@ -208,6 +212,7 @@ const NOBODY: Process = {
   wasSent: false,
   isConclusive: false,
   isWaiting: false,
+  isStale: false,
   say: '',
   output: '',
   then: '',

@@ -18,6 +18,7 @@ const TOOLS = 'test/contract/effect-engine-tools.test.ts';
 const MODES = 'test/contract/effect-engine-modes.test.ts';
 const LATE = 'test/contract/effect-engine-late.test.ts';
 const STORED = 'test/contract/effect-engine-stored.test.ts';
+const CONCLUSIONS = 'test/contract/conclusions.test.ts';
 const TRANSACTIONS = 'test/contract/transactional.test.ts';
 
 const RULES = 'domain/rules';
@@ -304,5 +305,33 @@ export const MUTANTS: readonly Mutant[] = [
     find: "return (await isOwned(record)) ? 'left' : concludeOrphan(deps, record, nowMs);",
     put: 'return concludeOrphan(deps, record, nowMs);',
     tests: ['test/contract/reconcile-sweeps.test.ts'],
+  },
+  {
+    name: 'what was concluded from an effect outlives a change of it',
+    file: `${STORE}/append-facts.ts`,
+    find: 'before?.version === seen.version ?',
+    put: 'before ?',
+    tests: [LEDGER],
+  },
+  {
+    name: 'an attempt doubts what has been heard of since it looked',
+    file: `${EFFECTS}/effect-engine.ts`,
+    find: 'await ledger.conclude(seen, [',
+    put: 'await ledger.append(seen.tenant, seen.id, [',
+    tests: [CONCLUSIONS],
+  },
+  {
+    name: 'the reconciler doubts what has been heard of since it looked',
+    file: `${EFFECTS}/reconcile.ts`,
+    find: 'await deps.ledger.conclude(record, [',
+    put: 'await deps.ledger.append(record.tenant, record.id, [',
+    tests: [CONCLUSIONS],
+  },
+  {
+    name: 'two that ask the receiver at once count as two looks',
+    file: `${EFFECTS}/probe.ts`,
+    find: 'else await deps.ledger.conclude(record, entries);',
+    put: 'else await deps.ledger.append(record.tenant, record.id, entries);',
+    tests: [CONCLUSIONS],
   },
 ];

@@ -66,6 +66,14 @@ export function createRemoteLedger(world: World, process: SimProcess): EffectLed
         point: CrashPoint.SettleCommit,
         tell: ({ record }) => record.state.status,
       }),
+    conclude: (seen, entries) =>
+      call({
+        what: `conclude ${entries.map(({ fact }) => fact.kind).join(', ')}`,
+        perform: () => memory.conclude(seen, entries),
+        point: CrashPoint.SettleCommit,
+        isCommit: (answer) => answer !== undefined,
+        tell: (answer) => answer?.record.state.status ?? 'it has changed',
+      }),
     findOverdue: (limit) =>
       call({ what: 'find overdue', perform: () => memory.findOverdue(limit) }),
     request: (tenant, id) => call({ what: 'request', perform: () => memory.request(tenant, id) }),

@@ -78,7 +78,11 @@ const CALLS: Readonly<Record<string, (tool: AnyTool) => Promise<unknown>>> = {
   },
   'a send': async (tool) => attemptSend(deps, await newJob(tool, 'once')),
   'a transaction': async (tool) => attemptTransaction(deps, await newJob(tool, 'transactional')),
-  'a probe': async (tool) => probeOnce(deps, tool, (await newJob(tool, 'once')).record, 0),
+  'a probe': async (tool) => {
+    const { record } = await newJob(tool, 'once');
+    await probeOnce(deps, tool, record, 0);
+    return bench.read(record);
+  },
 };
 
 describe('a call that is over', () => {
