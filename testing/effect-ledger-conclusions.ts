@@ -47,6 +47,15 @@ export function describeConclusions({ under, bench }: Suite): void {
     expect(await bench().kinds(intent)).toEqual(kinds);
   });
 
+  it('an absent of before a later send → nothing is kept', async () => {
+    const intent = await bench().dispatched({ contract: 'keyed' });
+    const seen = await bench().read(intent);
+    await bench().dispatch(intent, { order: 2, by: 'b' });
+    const absent = { fact: { kind: 'probed_absent' }, fence: seen.fence } as const;
+    expect(await under().ledger.conclude(seen, [absent])).toBeUndefined();
+    expect((await bench().read(intent)).state).toMatchObject({ sends: 2, absents: 0 });
+  });
+
   it('by 20 at once → kept once', async () => {
     const intent = await bench().dispatched();
     const seen = await bench().read(intent);
@@ -63,6 +72,16 @@ export function describeConclusions({ under, bench }: Suite): void {
     expect((await conclude(seen))?.record.holdsIdentity).toBe(true);
     const other = await bench().intended({ identityHash });
     expect(await bench().dispatch(other)).toMatchObject({ kind: 'identity' });
+  });
+
+  it('of one that was undone since → nothing is kept', async () => {
+    const undone = await bench().dispatched({ identityHash: 'undone' });
+    await bench().append(undone, APPLIED);
+    const seen = await bench().read(undone);
+    const undoing = await bench().dispatched({ compensates: undone.id });
+    await bench().append(undoing, APPLIED);
+    expect((await bench().read(undone)).holdsIdentity).toBe(false);
+    expect(await conclude(seen)).toBeUndefined();
   });
 
   it('of one that the ledger does not know → nothing', async () => {

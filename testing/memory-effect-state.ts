@@ -122,7 +122,8 @@ export function keep(state: MemoryState, { record, facts, becameDefinite }: Fold
   state.seqs.set(root, seq);
   const undone = record.compensates && state.entries.get(keyOf(record.tenant, record.compensates));
   if (undone && becameDefinite && record.state.status === 'applied') {
-    store(state, { ...undone, record: { ...undone.record, holdsIdentity: false } });
+    const version = `${undone.record.version}-undone`;
+    store(state, { ...undone, record: { ...undone.record, holdsIdentity: false, version } });
   }
   return { record, seq };
 }

@@ -1,7 +1,7 @@
 // One attempt to send one effect: runs the tool behind the write gate and reads what happened into facts.
-import { isPending, isRefusal } from '../../domain/schemas/outcomes.ts';
+import { isPending, isRefusal, type RefusedError } from '../../domain/schemas/outcomes.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
-import type { Fact } from '../../domain/rules/effect.ts';
+import type { EffectState, Fact } from '../../domain/rules/effect.ts';
 import { hasOpenSend } from '../../domain/rules/next-move.ts';
 import type {
   AsStored,
@@ -48,16 +48,16 @@ export type SendAnswer =
   | {
       readonly kind: 'observed';
       readonly entries: readonly FactEntry[];
-      readonly retryAfterMs?: number;
-      /** The effect as the permit left it; absent when none was given. */
-      readonly seen?: EffectRecord;
+      readonly retryAfterMs?: number | undefined;
+      /** The effect as the permit left it. */
+      readonly seen: EffectRecord;
     }
   /** The gate said no: look again at the ledger. */
   | { readonly kind: 'denied'; readonly answer: Extract<WriteState, { kind: 'denied' }>['answer'] }
   /** The tool failed before its first write: provably nothing was sent. */
   | { readonly kind: 'unsent'; readonly error: unknown }
-  /** The tool ended before its first write, and what it said may be of something else that was sent. */
-  | { readonly kind: 'doubtful'; readonly reason: string };
+  /** The tool ended before its first write: what it makes of that counts for the effect as it was looked at. */
+  | { readonly kind: 'concluded'; readonly entry: FactEntry };
 
 /** Ends an attempt that was not permitted, and is no failure of its tool. */
 export function isOfAttempt(error: unknown): boolean {
@@ -106,24 +106,52 @@ async function attemptUntil(
 }
 
 function toAnswer(state: WriteState, ran: Ran | undefined, job: SendJob): SendAnswer {
-  const answer = answerOf(state, ran, job);
-  if (answer.kind !== 'observed') return answer;
-  const entries = judgeOutput(job.tool, job.claim, answer.entries);
-  return { ...answer, entries, ...('seen' in state ? { seen: state.seen } : {}) };
+  switch (state.kind) {
+    case 'denied':
+      return { kind: 'denied', answer: state.answer };
+    case 'failed':
+      return { kind: 'unsent', error: state.error };
+    case 'none':
+      return beforeAnyWrite(ran, job);
+    case 'second-write':
+    case 'granted': {
+      const { fact, retryAfterMs } =
+        state.kind === 'granted' ? afterGrant(state, ran, job.tool) : { fact: SECOND_WRITE };
+      return {
+        kind: 'observed',
+        entries: toEntries(fact, state.seen, job),
+        retryAfterMs,
+        seen: state.seen,
+      };
+    }
+  }
 }
+
+function toEntries(
+  fact: Fact,
+  { fence }: EffectRecord,
+  { tool, claim }: SendJob,
+): readonly FactEntry[] {
+  return judgeOutput(tool, claim, [{ fact, fence }]);
+}
+
+const SECOND_WRITE: Fact = {
+  kind: 'doubted',
+  reason: 'the tool tried a second write: one effect is one write, so split the tool',
+};
 
 /** An answer however late is a fact: it resolves a doubt by itself, as long as this process lives. */
 function keepLateAnswer(
   { ledger }: SendDeps,
-  { tool, record, claim }: SendJob,
+  job: SendJob,
   state: WriteState,
   running: Promise<unknown>,
 ): void {
   if (state.kind !== 'granted') return;
+  const { tenant, id } = job.record;
   const keep = async (ran: Ran): Promise<void> => {
-    const answer = afterGrant(state, ran, tool);
-    if (answer.kind !== 'observed' || !answer.entries.every(isDefinite)) return;
-    await ledger.append(record.tenant, record.id, judgeOutput(tool, claim, answer.entries));
+    const { fact } = afterGrant(state, ran, job.tool);
+    if (isDefinite(fact)) await ledger.append(tenant, id, toEntries(fact, state.seen, job));
   };
   // Nobody waits for this any more: what it cannot store stays in doubt.
   running
@@ -135,47 +163,33 @@ function keepLateAnswer(
 }
 
 /** A word of the receiver; a time-out of ours that comes late says nothing. */
-function isDefinite({ fact }: FactEntry): boolean {
-  return fact.kind === 'applied' || fact.kind === 'refused' || fact.kind === 'pending';
+function isDefinite({ kind }: Fact): boolean {
+  return kind === 'applied' || kind === 'refused' || kind === 'pending';
 }
 
-function answerOf(state: WriteState, ran: Ran | undefined, { tool, record }: SendJob): SendAnswer {
-  switch (state.kind) {
-    case 'denied':
-      return { kind: 'denied', answer: state.answer };
-    case 'failed':
-      return { kind: 'unsent', error: state.error };
-    case 'none':
-      return beforeAnyWrite(ran, record);
-    case 'second-write':
-      return observed({
-        kind: 'doubted',
-        reason: 'the tool tried a second write: one effect is one write, so split the tool',
-      });
-    case 'granted':
-      return afterGrant(state, ran, tool);
-  }
-}
+const NO_WRITE: Fact = {
+  kind: 'doubted',
+  reason: "the tool returned without a write by ctx.fetch: use it, or declare wire: 'own'",
+};
 
-function beforeAnyWrite(ran: Ran | undefined, record: EffectRecord): SendAnswer {
+function beforeAnyWrite(ran: Ran | undefined, { record, claim }: SendJob): SendAnswer {
   if (!ran || !ran.ok) {
-    const error = ran?.error;
-    if (isRefusal(error)) {
-      // "Already paid" may well mean: by the send before this one.
-      if (hasOpenSend(record.state)) {
-        const reason = `an earlier send is open, and now the tool refuses before it sends: ${error.message}`;
-        return { kind: 'doubtful', reason };
-      }
-      const { code, message } = error;
-      // Nothing was sent: it counts as long as nobody else has sent meanwhile.
-      return record.state.status === 'intended'
-        ? observed({ kind: 'withdrawn', code, message })
-        : observed({ kind: 'refused', source: 'engine', code, message }, record.fence);
-    }
-    return { kind: 'unsent', error };
+    if (!isRefusal(ran?.error)) return { kind: 'unsent', error: ran?.error };
+    const fact = refusedUnwritten(ran.error, record.state);
+    return { kind: 'concluded', entry: { fact, attempt: claim.attempt } };
   }
-  const reason = "the tool returned without a write by ctx.fetch: use it, or declare wire: 'own'";
-  return { kind: 'doubtful', reason };
+  return { kind: 'concluded', entry: { fact: NO_WRITE, attempt: claim.attempt } };
+}
+
+function refusedUnwritten({ code, message }: RefusedError, state: EffectState): Fact {
+  // "Already paid" may well mean: by the send before this one.
+  if (hasOpenSend(state)) {
+    const reason = `an earlier send is open, and now the tool refuses before it sends: ${message}`;
+    return { kind: 'doubted', reason };
+  }
+  return state.status === 'intended'
+    ? { kind: 'withdrawn', code, message }
+    : { kind: 'refused', source: 'engine', code, message };
 }
 
 /**
@@ -187,44 +201,40 @@ const ANSWERED_AT_THE_DOOR = new Set([401, 403, 404, 405, 407, 410, 411, 413, 41
 /** What receivers answer to a key whose first request they have not finished. */
 const IN_PROGRESS = new Set([409, 425]);
 
+/** What the end of the tool says of the send that it was permitted. */
+interface Heard {
+  readonly fact: Fact;
+  readonly retryAfterMs?: number | undefined;
+}
+
 function afterGrant(
   state: Extract<WriteState, { kind: 'granted' }>,
   ran: Ran | undefined,
   tool: AnyTool,
-): SendAnswer {
-  const { fence } = state;
+): Heard {
+  const { retryAfterMs } = state;
   if (state.notSent !== undefined) {
-    return observed({ kind: 'not_sent', reason: state.notSent }, fence, state.retryAfterMs);
+    return { fact: { kind: 'not_sent', reason: state.notSent }, retryAfterMs };
   }
   if (ran?.ok) {
-    return observed({ kind: 'applied', source: 'response', output: toJson(ran.output) }, fence);
+    return { fact: { kind: 'applied', source: 'response', output: toJson(ran.output) } };
   }
   if (isPending(ran?.error)) {
     const { reference } = ran.error;
-    return observed({ kind: 'pending', reference, withinMs: tool.pendingMs }, fence);
+    return { fact: { kind: 'pending', reference, withinMs: tool.pendingMs } };
   }
   if (isRefusal(ran?.error) && !(state.isResend && ANSWERED_AT_THE_DOOR.has(state.status ?? 0))) {
     const { code, message } = ran.error;
-    return observed({ kind: 'refused', source: 'response', code, message }, fence);
+    return { fact: { kind: 'refused', source: 'response', code, message } };
   }
   const status = state.status === undefined ? '' : `HTTP ${state.status}: `;
   const reason = `${status}${messageOf(ran?.error)}`;
-  if (needsHuman(ran?.error)) return observed({ kind: 'doubted', reason }, fence);
+  if (needsHuman(ran?.error)) return { fact: { kind: 'doubted', reason } };
   const isAtWork = state.isResend && IN_PROGRESS.has(state.status ?? 0);
-  const fact: Fact = { kind: 'ambiguous', reason, ...(isAtWork ? { isAtWork } : {}) };
-  return observed(fact, fence, state.retryAfterMs);
+  return { fact: { kind: 'ambiguous', reason, ...(isAtWork ? { isAtWork } : {}) }, retryAfterMs };
 }
 
 /** Read by its field: an `AmbiguousAnswer` may come from another copy of the package. */
 function needsHuman(error: unknown): boolean {
   return error instanceof Error && 'needsHuman' in error && error.needsHuman === true;
-}
-
-function observed(fact: Fact, fence?: number, retryAfterMs?: number): SendAnswer {
-  const entry: FactEntry = { fact, ...(fence === undefined ? {} : { fence }) };
-  return {
-    kind: 'observed',
-    entries: [entry],
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  };
 }

@@ -3,11 +3,13 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
 import { nextMove } from '../../domain/rules/next-move.ts';
+import { refuseClaim } from '../../domain/rules/permit.ts';
 import { LedgerUnavailable } from '../ledger/database.ts';
 import {
   type AppendAnswer,
   type BeginAnswer,
   type EffectRecord,
+  type FactEntry,
   toView,
 } from '../ledger/effect-ledger.ts';
 import { PolicyUnavailableError } from '../policy/policy.ts';
@@ -80,7 +82,8 @@ async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome>
         break;
       case 'doubt': {
         await deps.crash('before-doubt', job.tool.name);
-        const doubted = await doubt(deps, record, move.reason);
+        const fact = { kind: 'doubted', reason: move.reason } as const;
+        const doubted = await conclude(deps, record, { fact });
         if (doubted) return doubted;
         break;
       }
@@ -166,8 +169,10 @@ async function send(
         return gate.outcome;
       case 'withdraw':
         return withdraw(deps, job, gate.code, gate.message);
-      case 'already-applied':
-        return adopt(deps, job, gate);
+      case 'already-applied': {
+        const fact = { kind: 'applied', source: 'engine', output: gate.output } as const;
+        return conclude(deps, begin.record, { fact, details: { sameAs: gate.by } });
+      }
       case 'blocked':
         return waitForHolder(deps, job, gate, begin.seq);
       case 'go':
@@ -178,6 +183,12 @@ async function send(
   }
   if (begin.decision !== null) await deps.crash('after-decision', job.tool.name);
   const { tool, claim, isGivenUp = neverGivenUp } = job;
+  // Whoever may not send has nothing to say of the effect: the tool is not run.
+  const reason = refuseClaim(toView(begin.record), claim, begin.nowMs);
+  if (reason !== undefined) {
+    if (isGivenUp()) throw new AttemptGivenUp();
+    return denied(deps, job, { kind: 'not-permitted', reason });
+  }
   const attempt = tool.contract === 'transactional' ? attemptTransaction : attemptSend;
   const { record } = begin;
   const asked = { tool, record, claim, ignoresIdentity, isGivenUp };
@@ -192,7 +203,7 @@ async function readAnswer(
 ): Promise<EffectOutcome | undefined> {
   if (answer.kind === 'unsent') return unsent(deps, job, record, answer.error);
   if (answer.kind === 'denied') return denied(deps, job, answer.answer);
-  if (answer.kind === 'doubtful') return doubt(deps, record, answer.reason);
+  if (answer.kind === 'concluded') return conclude(deps, record, answer.entry);
   if (answer.kind === 'committed') {
     await deps.crash('after-settle', job.tool.name);
     return recorded(answer);
@@ -262,16 +273,17 @@ async function unsent(
     );
   }
   if (record.state.sends === 0) return withdraw(deps, job, 'tool_failed', message);
-  return doubt(deps, record, `an earlier send is open, and sending again failed: ${message}`);
+  const reason = `an earlier send is open, and sending again failed: ${message}`;
+  return conclude(deps, record, { fact: { kind: 'doubted', reason } });
 }
 
-/** Undefined when the effect is not as it was seen any more: its doubt may be over, or somebody else's. */
-async function doubt(
+/** Undefined when the effect is not as it was seen any more: what was concluded from that is void. */
+async function conclude(
   { ledger }: EngineDeps,
   seen: EffectRecord,
-  reason: string,
+  entry: FactEntry,
 ): Promise<EffectOutcome | undefined> {
-  const answer = await ledger.conclude(seen, [{ fact: { kind: 'doubted', reason } }]);
+  const answer = await ledger.conclude(seen, [entry]);
   return answer && recorded(answer);
 }
 
@@ -284,16 +296,6 @@ async function withdraw(
 ): Promise<EffectOutcome | undefined> {
   const answer = await append(deps, job, [{ fact: { kind: 'withdrawn', code, message } }]);
   return answer.record.state.status === 'dispatched' ? undefined : recorded(answer);
-}
-
-async function adopt(
-  deps: EngineDeps,
-  job: EffectJob,
-  first: { readonly by: string; readonly output: EffectRecord['output'] },
-): Promise<EffectOutcome> {
-  const fact = { kind: 'applied', source: 'engine', output: first.output } as const;
-  const { record, seq } = await append(deps, job, [{ fact, details: { sameAs: first.by } }]);
-  return { ...recordedOutcome(record, seq), alreadyApplied: true } as EffectOutcome;
 }
 
 /** A holder that is on the wire settles soon; one in doubt waits for a human, and so does this one, durably. */

@@ -40,7 +40,7 @@ async function look(
   const { probe } = tool.declaration;
   if (!probe) return [{ fact: { kind: 'doubted', reason: `${tool.name} has no probe any more` } }];
   await crash('before-probe', tool.name);
-  // Of the last send that was known when it looked: it says nothing of one that goes out meanwhile.
+  // Of the last send that was known when it looked.
   const entry = { ...(await ask(probe, { wire, clock }, tool, record)), fence: record.fence };
   await crash('after-probe', tool.name);
   // What was sent at the very end of the lease may not be visible yet: this absent proves nothing.

@@ -28,7 +28,7 @@ export async function sendUnlooked(
   const answer = await attemptSend(deps, { ...asked, ignoresIdentity: false });
   if (answer.kind === 'denied') return undefined;
   if (answer.kind === 'unsent' && isOfAttempt(answer.error)) throw answer.error;
-  const isPermitted = answer.kind === 'observed' && answer.seen !== undefined;
+  const isPermitted = answer.kind === 'observed';
   return { record: stored, answer, isPermitted };
 }
 

@@ -1,5 +1,6 @@
 // How runs are handed to a contender and awaited; what this costs is the benchmark's, not the contender's.
 import type { Client } from '@temporalio/client';
+import { toErrorCode } from '../../activities/error-facts.ts';
 import { PawlClient } from '../../client/pawl-client.ts';
 import type { CleanUps } from '../../testing/clean-ups.ts';
 import type { History } from '../../testing/save-history.ts';
@@ -40,7 +41,12 @@ function openFloorDoor({ url }: Started): Door {
   return {
     history: () => Promise.resolve(undefined),
     async run(job) {
-      const answer = await fetch(url, { method: 'POST', body: JSON.stringify(job) });
+      const answer = await fetch(url, { method: 'POST', body: JSON.stringify(job) }).catch(
+        (cause: unknown) => {
+          const message = `${job.run}: ${url} did not answer (${toErrorCode(cause)})`;
+          throw new Error(message, { cause });
+        },
+      );
       if (!answer.ok) throw new Error(`${job.run} failed: ${await answer.text()}`);
       checkTurns(job, ((await answer.json()) as { turns: number }).turns);
       return job.run;

@@ -65,9 +65,11 @@ function foldEntry(state: EffectState, entry: FactEntry, last: number): EffectSt
   return isOutdated(state, entry, last) ? state : foldFact(state, entry.fact);
 }
 
-/** The refusal of one send: kept, and no proof that the last one was not done. */
+/** The refusal or doubt of one send, or a look from before the last one: kept, and no word on the last one. */
 function isOutdated({ sends }: EffectState, { fact, fence }: FactEntry, last: number): boolean {
   if (fence === undefined || fence >= last) return false;
+  if (fact.kind === 'probed_absent') return true;
+  if (fact.kind === 'doubted') return sends > 1;
   if (fact.kind !== 'refused') return false;
   // The engine's own: a tool that refused before it wrote, and knew nothing of the later send.
   return fact.source === 'engine' || (fact.source === 'response' && sends > 1);

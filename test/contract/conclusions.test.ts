@@ -1,5 +1,6 @@
 // What is concluded from a look (a doubt from silence, an absent from a probe) counts for the effect as it was looked at.
 import { describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
 import { systemClock } from '../../activities/clock.ts';
 import { type CrashHook, CrashPoint, noCrash } from '../../activities/effects/crash-points.ts';
 import { reconcile, type SweepReport } from '../../activities/effects/reconcile.ts';
@@ -10,7 +11,7 @@ import { APPLIED } from '../../testing/effect-ledger-fixture.ts';
 import { until } from '../../testing/until.ts';
 import { guarantee } from '../guarantee.ts';
 import { bankProbe, createEngineBench, type PaymentTool } from './support-engine.ts';
-import { newCase, onceWith, useEngine } from './support-engine-suite.ts';
+import { newCase, onceWith, transfer, useEngine } from './support-engine-suite.ts';
 import { createGate, type Gate } from './support-gates.ts';
 
 const at = useEngine();
@@ -63,6 +64,40 @@ function sweepStoppingAt(gate: Gate): Promise<SweepReport> {
   });
 }
 
+/** Long enough for every step that a test makes meanwhile. */
+const slowTool = (run: Parameters<typeof at.keyed>[0]): PaymentTool =>
+  at.keyed(run, { timeout: '20s' });
+
+/** A later attempt gets its permit, and is on the wire. */
+async function sendLater(intent: EffectIntent): Promise<void> {
+  const granted = await at.ledger.dispatch(intent, { order: 1_000_000, by: 'later' });
+  expect(granted).toMatchObject({ kind: 'granted', isResend: true });
+}
+
+/** An engine, and how often an attempt of it has waited for somebody else. */
+function watched() {
+  const waits = { count: 0 };
+  const crash: CrashHook = (point) => {
+    if (point === CrashPoint.LeaseWait) waits.count += 1;
+  };
+  return {
+    engine: createEngineBench({ ledger: at.under.ledger, crash }),
+    waits,
+    hasWaited: () =>
+      until(() => waits.count >= 2, { what: 'the attempt to stand back', timeoutMs: 10_000 }),
+  };
+}
+
+/** The bank knows the key, with another body. */
+async function payOtherwise(reference: string, wireKey: string): Promise<void> {
+  const answer = await fetch(`${at.bank.url}/transfers`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'idempotency-key': wireKey },
+    body: transfer(`OTHER-${reference}`, 999),
+  });
+  expect(answer.ok).toBe(true);
+}
+
 describe('an effect of which nothing is heard', () => {
   guarantee(
     'law-04-facts',
@@ -88,7 +123,7 @@ describe('an effect of which nothing is heard', () => {
       await gate.reached;
       expect(await at.engine.attempt(silent, intent)).toMatchObject({ kind: 'in_doubt' });
       gate.open();
-      expect(await sweeping).toMatchObject({ overdue: 1, doubted: 0 });
+      expect(await sweeping).toMatchObject({ doubted: 0 });
       expect(await at.ledger.kinds(intent)).toEqual(['intended', 'dispatched', 'doubted']);
     },
   );
@@ -120,38 +155,60 @@ describe('an effect of which nothing is heard', () => {
       await gate.reached;
       await at.ledger.append(intent, { fact: PENDING, fence: 1 });
       gate.open();
-      expect(await sweeping).toMatchObject({ overdue: 1, doubted: 0 });
+      expect(await sweeping).toMatchObject({ doubted: 0 });
       expect(await at.ledger.kinds(intent)).toEqual(['intended', 'dispatched', 'pending']);
     },
   );
 });
 
-describe('a tool that fails before it sends again', () => {
-  it.each([
-    ['refuses', refused('already_paid', 'it is paid')],
-    ['returns nothing', undefined],
-    ['throws at its last attempt', new Error('no route')],
-  ])(
-    '%s, and a later attempt has sent meanwhile → no doubt: the outcome of that send',
+/** Ends of a tool before its first write. */
+const ENDS: readonly [string, () => Promise<{ id: string }>][] = [
+  ['refuses', () => Promise.reject(refused('already_paid', 'it is paid'))],
+  ['returns nothing', () => Promise.resolve({ id: 'nothing' })],
+  ['throws at its last attempt', () => Promise.reject(new Error('no route'))],
+];
+
+describe('a tool that ends before it sends again', () => {
+  guarantee.each('law-04-facts', ENDS)(
+    '%s, and a later attempt has sent meanwhile → it stands back, and tells the outcome of that send',
     async (_title, end) => {
       const gate = createGate();
-      const tool = at.keyed(
-        async () => {
-          await gate.pass();
-          if (end) throw end;
-          return { id: 'nothing' };
-        },
-        { retry: { maximumAttempts: 4 } },
-      );
+      let runs = 0;
+      const tool = slowTool(async () => {
+        runs += 1;
+        await gate.pass();
+        return end();
+      });
       const { intent } = await overdue(tool);
-      const outcome = at.engine.attempt(tool, intent, { claim: { attempt: 4 } });
+      const { engine, hasWaited } = watched();
+      const outcome = engine.attempt(tool, intent, { claim: { attempt: 4 } });
       await gate.reached;
-      const later = await at.ledger.dispatch(intent, { order: 1_000_000, by: 'later' });
-      expect(later).toMatchObject({ kind: 'granted', isResend: true });
+      await sendLater(intent);
       gate.open();
-      // The first attempt asks for a permit of its own, and waits for the one that has it.
+      await hasWaited();
+      expect(await at.ledger.kinds(intent)).toEqual(['intended', 'dispatched', 'dispatched']);
       await at.ledger.append(intent, { fact: APPLIED, fence: 2 });
       expect(await outcome).toMatchObject({ kind: 'applied' });
+      expect(runs).toBe(1);
+    },
+  );
+
+  guarantee.each('law-04-facts', ENDS)(
+    '%s, and a later attempt has sent before → not even run',
+    async (_title, end) => {
+      let runs = 0;
+      const tool = slowTool(() => {
+        runs += 1;
+        return end();
+      });
+      const { intent } = await overdue(tool);
+      await sendLater(intent);
+      const { engine, hasWaited } = watched();
+      const outcome = engine.attempt(tool, intent, { claim: { attempt: 4 } });
+      await hasWaited();
+      await at.ledger.append(intent, { fact: APPLIED, fence: 2 });
+      expect(await outcome).toMatchObject({ kind: 'applied' });
+      expect(runs).toBe(0);
       expect(await at.ledger.kinds(intent)).toEqual([
         'intended',
         'dispatched',
@@ -160,11 +217,79 @@ describe('a tool that fails before it sends again', () => {
       ]);
     },
   );
+
+  it('given up by Temporal while it stands back → it ends, and says nothing', async () => {
+    const tool = slowTool(() => Promise.reject(new Error('not run')));
+    const { intent } = await overdue(tool);
+    await sendLater(intent);
+    const { engine, waits } = watched();
+    const isGivenUp = (): boolean => waits.count >= 2;
+    await expect(engine.attempt(tool, intent, { isGivenUp })).rejects.toMatchObject({
+      type: 'Effect.NotSent',
+    });
+    expect(await at.ledger.kinds(intent)).toEqual(['intended', 'dispatched', 'dispatched']);
+  });
+
+  guarantee(
+    'law-04-facts',
+    '422 to a send before the last → kept, and no doubt of that',
+    async () => {
+      const gate = createGate();
+      const tool = slowTool(async ({ reference }, ctx) => {
+        const end = at.send(ctx, transfer(reference, 1));
+        await end.catch(() => undefined);
+        await gate.pass();
+        return end;
+      });
+      const { reference, intent } = newCase(tool);
+      await at.under.ledger.intend([intent]);
+      await payOtherwise(reference, (await at.ledger.read(intent)).wireKey);
+      const outcome = at.engine.attempt(tool, intent);
+      await gate.reached;
+      await sendLater(intent);
+      await at.ledger.append(intent, { fact: PENDING, fence: 2 });
+      gate.open();
+      expect(await outcome).toMatchObject({ kind: 'pending' });
+      expect((await at.ledger.read(intent)).state).toMatchObject({ status: 'dispatched' });
+      expect((await at.ledger.kinds(intent)).at(-1)).toBe('doubted');
+    },
+  );
+});
+
+describe('the same intention, applied by an earlier effect', () => {
+  guarantee(
+    'law-02-identity',
+    'withdrawn while an attempt is about to adopt that outcome → withdrawn, no conflict',
+    async () => {
+      const identityHash = randomUUID();
+      const tool = at.keyed();
+      const first = newCase(tool, { identityHash });
+      expect(await at.engine.perform(tool, first.intent)).toMatchObject({ kind: 'applied' });
+      const second = newCase(tool, { identityHash, fingerprint: first.intent.fingerprint });
+      const withdrawn = { kind: 'withdrawn', code: 'skipped', message: 'the run ended' } as const;
+      const engine = createEngineBench({
+        ledger: {
+          ...at.under.ledger,
+          async conclude(seen, entries) {
+            await at.ledger.append(second.intent, withdrawn);
+            return at.under.ledger.conclude(seen, entries);
+          },
+        },
+      });
+      const outcome = await engine.attempt(tool, second.intent);
+      expect(outcome).toMatchObject({ kind: 'refused', code: 'skipped' });
+      expect(await at.ledger.read(second.intent)).toMatchObject({
+        sameAs: null,
+        state: { status: 'refused', conflict: false },
+      });
+    },
+  );
 });
 
 describe('a receiver that does not know an effect', () => {
   guarantee('S2-08', 'asked by two at once → one absent, not two', async () => {
-    const tool = at.keyed(undefined, { effect: { probe: bankProbe(at.bank.url) } });
+    const effect = { probe: bankProbe(at.bank.url) };
+    const tool = at.keyed(undefined, { effect, timeout: '20s' });
     const { intent } = await overdue(tool);
     const meets = meetingAt(CrashPoint.AfterProbe, 2);
     let asked = 0;

@@ -53,12 +53,11 @@ export function appendSteps(stage: Stage, at: 0 | 1): void {
   const what = `appends ${say}`;
   step(stage, at, (draft) => {
     const process = processAt(draft, at);
-    if (!conclude(stage.lab, draft, process)) {
-      goTo(process, 'look');
-      return `does not say ${say}, as the effect has changed: looks again`;
-    }
     const { row } = effectAt(draft, process.effect);
-    if (!row) throw new Error('appended without a row');
+    if (!row) throw new Error('appends without a row');
+    if (!conclude(stage.lab, draft, process)) {
+      return `does not say ${say}, as the effect has changed: ${goOnUnsaid(stage, draft, process, row)}`;
+    }
     return `${what} (now ${row.state.status}): ${goOn(stage, draft, process, row)}`;
   });
   step(
@@ -81,13 +80,24 @@ export function appendSteps(stage: Stage, at: 0 | 1): void {
     at,
     (draft) => {
       const process = processAt(draft, at);
-      const isCarried = ['applied', 'refused', 'refused-unwritten', 'pending'].includes(say);
+      const isCarried = ['applied', 'refused', 'pending'].includes(say);
       if (isCarried) goTo(process, 'report', { outcome: 'unrecorded', say, fence });
       else retry(process);
       return `cannot append ${say}: the ledger stays down`;
     },
     'ledger-down',
   );
+}
+
+/** What follows on a conclusion that was void; a probe of what is waited for tells what there is (`lookAgain`). */
+function goOnUnsaid({ lab }: Stage, draft: World, process: Process, row: Row): string {
+  const { say, then } = process;
+  if (then === 'tell' && (say === 'absent' || say === 'unclear')) {
+    begin(lab, draft, process.effect);
+    return report(process, row);
+  }
+  goTo(process, 'look');
+  return 'looks again';
 }
 
 /** `readAnswer` and its neighbours: what follows on an append. */

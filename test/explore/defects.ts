@@ -131,7 +131,10 @@ export const defects = {
     'a probe from before the last send counts for it, as Pawl once had it',
     'reconcilable',
     1,
-    { concludes: (isStale, say) => !isStale || say === 'absent' },
+    {
+      ...unfenced('probed_absent'),
+      concludes: (isStale, say) => !isStale || say === 'absent',
+    },
     'one-receipt',
   ),
   'stale-doubt': defect(
@@ -139,6 +142,20 @@ export const defects = {
     'once',
     1,
     { concludes: (isStale, say) => !isStale || say === 'silence' },
+    'doubt-current',
+  ),
+  'zombie-doubt': defect(
+    'a tool that ends before it sends again doubts what a later attempt has sent, as Pawl once had it',
+    'keyed',
+    2,
+    { concludes: (isStale, say) => !isStale || say === 'doubted' },
+    'doubt-current',
+  ),
+  'older-doubt': defect(
+    'the 422 of an earlier send is a doubt of the last one, as Pawl once had it',
+    'keyed',
+    2,
+    unfenced('doubted'),
     'doubt-current',
   ),
   'older-refusal': defect(

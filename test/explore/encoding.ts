@@ -173,7 +173,9 @@ function tidy(effect: Effect, world: World, { contract }: Setting): void {
 /** Somebody still listens for the answer. */
 export function hears(message: Message, effect: Effect, world: World): boolean {
   const { answer, isLate, isResend } = message;
-  if (isLate) return answer !== 'ambiguous' && !(answer === 'door' && isResend);
+  if (isLate) {
+    return answer !== 'ambiguous' && answer !== 'unprocessable' && !(answer === 'door' && isResend);
+  }
   return world.processes.some(
     (process) =>
       process.pc === 'wire' &&

@@ -2,7 +2,7 @@
 import type { EffectState, Fact } from '../../domain/rules/effect.ts';
 import type { EffectView, Move } from '../../domain/rules/next-move.ts';
 import type { FactEntry, Observed } from '../../domain/rules/observe.ts';
-import type { Held, Standing } from '../../domain/rules/permit.ts';
+import type { Claim, Held, Standing } from '../../domain/rules/permit.ts';
 import type { Rules } from './rules.ts';
 import {
   HORIZON_TICKS,
@@ -130,12 +130,7 @@ export function permit(lab: Lab, world: World, process: Process): Denial | 'gran
   const control = { paused: world.isPaused, cancelled: world.isCancelled };
   const stop = rules.stoppedBy(control, { state: row.state, compensates: null });
   if (stop) return stop;
-  const claim = {
-    order: process.order,
-    by: String(process.by),
-    attempt: process.attempt,
-    leaseMs: LEASE_MS,
-  };
+  const claim = claimOf(process);
   if (rules.refuseClaim(toView(lab, row), claim, NOW_MS) !== undefined) return 'not-permitted';
   if (!process.ignoresIdentity && row.state.sends === 0) {
     if (identityStanding(lab, world, process.effect).kind !== 'free') return 'identity';
@@ -151,6 +146,15 @@ export function permit(lab: Lab, world: World, process: Process): Denial | 'gran
   row.holdsIdentity ||= !process.ignoresIdentity && lab.setting.identity !== 'none';
   appendEntries(lab, world, process.effect, [{ fact: { kind: 'dispatched' }, fence: row.fence }]);
   return 'granted';
+}
+
+function claimOf({ order, by, attempt }: Process): Claim {
+  return { order, by: String(by), attempt, leaseMs: LEASE_MS };
+}
+
+/** Whether the engine goes on to run the tool; a later attempt that has claimed is waited for. */
+export function maySend(lab: Lab, row: Row, process: Process): boolean {
+  return lab.rules.refuseClaim(toView(lab, row), claimOf(process), NOW_MS) === undefined;
 }
 
 /** What no permit may be, said without the rules that gave it. */
@@ -176,22 +180,15 @@ function judgePermit({ setting }: Lab, world: World, process: Process, row: Row)
 /** What the process says, unless that was concluded from a look and its effect has changed since: then false. */
 export function conclude(lab: Lab, world: World, process: Process): boolean {
   if (!lab.rules.concludes(process.isStale, process.say)) return false;
-  if (process.say === 'silence') judgeSilence(world, process.effect);
+  judgeConclusion(world, process);
   appendEntries(lab, world, process.effect, toEntries(process));
   return true;
 }
 
-const CONCLUSIONS: ReadonlySet<Saying> = new Set([
-  'doubted',
-  'silence',
-  'absent',
-  'unclear',
-  'unclear-doubted',
-]);
-
-/** A doubt, a probe and a tool that may end before it sends count for the effect as it was looked at. */
-function isConcluding({ pc, say }: Process): boolean {
-  return pc === 'probe' || pc === 'dispatch' || CONCLUSIONS.has(say);
+/** Whose word counts for the effect as it was looked at; what was heard of a send counts whenever it comes. */
+function isConcluding({ pc, say, then }: Process): boolean {
+  if (pc === 'probe' || pc === 'dispatch') return true;
+  return pc === 'append' && say !== 'seen-applied' && then !== 'answer' && then !== 'withdraw';
 }
 
 /** `appendFacts`. */
@@ -273,6 +270,12 @@ function judgeFold(
   if (saysApplied && status !== 'applied') {
     breaks(world, 'fact-kept', `an applied fact was folded to ${status}`);
   }
+  const isOlder = entries.some(
+    ({ fact, fence }) => fact.kind === 'doubted' && fence !== undefined && fence < row.fence,
+  );
+  if (isOlder && before.status === 'dispatched' && before.sends > 1 && status === 'in_doubt') {
+    breaks(world, 'doubt-current', 'the doubt of an earlier send while a later one is out');
+  }
   if (before.status === 'applied' && (status !== 'applied' || row.output !== heldOutput)) {
     breaks(world, 'outcome-stands', 'what was applied changed');
   }
@@ -290,11 +293,17 @@ export function judgeDoubt({ setting }: Lab, world: World, index: number): void 
   breaks(world, 'doubt-allowed', `${name} may not be in doubt here`);
 }
 
-/** Called where a doubt from silence is stored. */
-function judgeSilence(world: World, index: number): void {
+/** Called where a conclusion is stored: by nobody's rules. */
+function judgeConclusion(world: World, { say, effect: index, order }: Process): void {
   const { row } = effectAt(world, index);
-  if (row?.state.status === 'dispatched' && (row.leaseLeft ?? 0) <= 0) return;
-  breaks(world, 'doubt-current', `a doubt from silence of what is ${row?.state.status ?? ''}`);
+  const status = row?.state.status ?? '';
+  const isOver = status === 'dispatched' && (row?.leaseLeft ?? 0) <= 0;
+  if (say === 'silence' && !isOver) {
+    breaks(world, 'doubt-current', `a doubt from silence of what is ${status}`);
+  }
+  if (say === 'doubted' && (row?.claimOrder ?? 0) > order) {
+    breaks(world, 'doubt-current', 'a doubt by an attempt after a later one has claimed');
+  }
 }
 
 /** What a process says, as entries; a probe's carry the fence of the record that it was made for. */
@@ -328,6 +337,7 @@ function factsOf(say: Saying, output: Output): readonly Fact[] {
       return [{ kind: 'pending', reference: null, withinMs: PENDING_TICKS * TICK_MS }];
     case 'doubted':
     case 'silence':
+    case 'unprocessable':
       return [{ kind: 'doubted', reason: '' }];
     case 'withdrawn':
       return [{ kind: 'withdrawn', code: 'no', message: '' }];

@@ -63,6 +63,10 @@ function receive(stage: Stage, index: number, at: number): void {
   const atDoor = (_draft: World, message: Message): void => {
     message.answer = 'door';
   };
+  const mismatch = (_draft: World, message: Message): void => {
+    message.answer = 'unprocessable';
+  };
+  if (contract === 'keyed') act('knows the key with another body (422)', mismatch, 'unprocessable');
   act('refuses at the door (401, 429), whatever the key', atDoor, 'door-refusal');
 }
 
@@ -101,7 +105,7 @@ function hearLate(
   { answer, fence, isResend }: Message,
 ): void {
   const say = sayingOf(answer, isResend);
-  if (say === 'ambiguous') return;
+  if (say === 'ambiguous' || say === 'unprocessable') return;
   step(stage, 'receiver', (draft) => {
     effectAt(draft, index).messages.splice(at, 1);
     appendEntries(stage.lab, draft, index, toEntries({ ...nobody(), say, fence }));

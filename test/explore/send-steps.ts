@@ -110,11 +110,11 @@ export function toolSteps(stage: Stage, at: 0 | 1): void {
       const { wasOpen, wasIntended, fence, isStale } = process;
       // `beforeAnyWrite`, by what the look said.
       const memory: Partial<Process> = wasOpen
-        ? { say: 'doubted', then: 'tell', isStale }
+        ? { say: 'doubted' }
         : wasIntended
-          ? { say: 'withdrawn', then: 'answer' }
-          : { say: 'refused-unwritten', fence, then: 'answer' };
-      goTo(process, 'append', memory);
+          ? { say: 'withdrawn' }
+          : { say: 'refused-unwritten', fence };
+      goTo(process, 'append', { ...memory, then: 'tell', isStale });
       return 'the tool refuses before it writes';
     },
     'tool-refuses',
@@ -178,12 +178,12 @@ export function wireSteps(stage: Stage, at: 0 | 1): void {
   const { messages } = effectAt(stage.world, index);
   const mine = messages.findIndex((message) => message.fence === fence && !message.isLate);
   const answer = messages[mine]?.answer ?? '';
-  const conclude = (draft: World, say: Saying): void =>
+  const hear = (draft: World, say: Saying): void =>
     goTo(processAt(draft, at), 'append', { say, fence, then: 'answer' });
   if (answer !== '') {
     step(stage, at, (draft) => {
       effectAt(draft, index).messages.splice(mine, 1);
-      conclude(draft, sayingOf(answer, isResend));
+      hear(draft, sayingOf(answer, isResend));
       return `reads the answer: ${answer}`;
     });
   }
@@ -192,7 +192,7 @@ export function wireSteps(stage: Stage, at: 0 | 1): void {
       const message = effectAt(draft, index).messages[mine];
       // What has left is with the receiver within the settle window, counted from here.
       if (message) Object.assign(message, { age: Math.max(message.age, 1), isLate, isResend });
-      conclude(draft, 'ambiguous');
+      hear(draft, 'ambiguous');
       return `times out on the wire${isLate ? '; the tool listens on' : ''}`;
     };
     step(stage, at, timesOut(false));
@@ -204,7 +204,7 @@ export function wireSteps(stage: Stage, at: 0 | 1): void {
       at,
       (draft) => {
         effectAt(draft, index).messages.splice(mine, 1);
-        conclude(draft, 'ambiguous');
+        hear(draft, 'ambiguous');
         return `the connection breaks, the request is lost`;
       },
       'request-lost',

@@ -58,6 +58,7 @@ export const faultNames = [
   'sticky-error',
   'refusal',
   'door-refusal',
+  'unprocessable',
   'accepted',
   'callback-lost',
   'callback-twice',

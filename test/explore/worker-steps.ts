@@ -1,10 +1,18 @@
 // The steps of a worker: the engine's order of calls (effect-engine.ts), nothing else.
 import { appendSteps, ledgerFails, probeSteps, report, retry } from './append-steps.ts';
-import { begin, judgeDoubt, type Look } from './ledger.ts';
+import { begin, judgeDoubt, type Look, maySend } from './ledger.ts';
 import { probeMemory } from './probe-answer.ts';
 import { dispatchSteps, toolSteps, transactSteps, wireSteps, writeSteps } from './send-steps.ts';
 import { processAt, type Stage, step } from './step.ts';
-import { effectAt, goTo, intendedRow, type Output, type Process, type World } from './world.ts';
+import {
+  effectAt,
+  goTo,
+  intendedRow,
+  type Output,
+  type Process,
+  type Row,
+  type World,
+} from './world.ts';
 
 /** Every next step of that worker. */
 export function workerSteps(stage: Stage, at: 0 | 1): void {
@@ -95,20 +103,20 @@ function decide({ lab }: Stage, draft: World, process: Process, look: Look): str
         goTo(process, 'report', { outcome: 'paused' });
         return 'paused';
       }
-      goTo(process, 'dispatch', { ...memory, ignoresIdentity: true });
-      return 'will send again';
+      return runTool(lab, process, row, { ...memory, ignoresIdentity: true });
     }
   }
 }
 
 /** `passGate` of a plain workflow; in the approved setting a human has said that both are meant. */
 function passGate(
-  { rules, setting }: Stage['lab'],
+  lab: Stage['lab'],
   draft: World,
   process: Process,
   { row, identity }: Look,
   memory: Partial<Process>,
 ): string {
+  const { rules, setting } = lab;
   const control = { paused: draft.isPaused, cancelled: draft.isCancelled };
   const stop = rules.stoppedBy(control, { state: row.state, compensates: null });
   const isApproved = setting.identity === 'approved';
@@ -130,8 +138,16 @@ function passGate(
     else goTo(process, 'look');
     return `blocked by the first (${identity.status})`;
   }
-  goTo(process, 'dispatch', { ...memory, ignoresIdentity: isApproved });
-  return 'will send';
+  return runTool(lab, process, row, { ...memory, ignoresIdentity: isApproved });
+}
+
+function runTool(lab: Stage['lab'], process: Process, row: Row, memory: Partial<Process>): string {
+  if (!maySend(lab, row, process)) {
+    goTo(process, 'look');
+    return 'stands back: another attempt has claimed it';
+  }
+  goTo(process, 'dispatch', memory);
+  return 'runs its tool';
 }
 
 function intendSteps(stage: Stage, at: 0 | 1): void {

@@ -29,6 +29,7 @@ export const sayings = [
   'pending',
   'doubted',
   'silence',
+  'unprocessable',
   'withdrawn',
   'adopted',
   'seen-applied',
@@ -123,7 +124,15 @@ export interface Activity {
 export const keyStates = ['none', 'applied', 'refused', 'working', 'sticky'] as const;
 export type KeyState = (typeof keyStates)[number];
 
-export const answers = ['', 'applied', 'refused', 'door', 'ambiguous', 'pending'] as const;
+export const answers = [
+  '',
+  'applied',
+  'refused',
+  'door',
+  'ambiguous',
+  'pending',
+  'unprocessable',
+] as const;
 export type Answer = (typeof answers)[number];
 
 /** A request on its way, or its answer on the way back. */
@@ -189,7 +198,8 @@ export const properties = {
   'sends-counted': 'the ledger counts at least as many sends as there are receipts',
   truth: 'applied has a receipt, refused has none (or a marked contradiction), intended has none',
   'doubt-allowed': 'a doubt only where the contract allows one',
-  'doubt-current': 'a doubt from silence is stored once, when nobody can be at work any more',
+  'doubt-current':
+    'a doubt is stored once, of a send that nobody is at work on any more, or by whoever may send',
   identity: 'two effects of one identity are never both done, unless a human approved both',
   settles: 'from every state a continuation without faults ends settled or in doubt',
   swept:

@@ -113,7 +113,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'without a look, what a tool makes of it before it writes is believed',
     file: `${EFFECTS}/send-unlooked.ts`,
-    find: "const isPermitted = answer.kind === 'observed' && answer.seen !== undefined;",
+    find: "const isPermitted = answer.kind === 'observed';",
     put: 'const isPermitted = true;',
     tests: [STORED],
   },
@@ -218,8 +218,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an ambiguous answer is "not sent"',
     file: `${EFFECTS}/attempt-send.ts`,
-    find: 'return observed(fact, fence, state.retryAfterMs);',
-    put: "return observed({ kind: 'not_sent', reason }, fence, state.retryAfterMs);",
+    find: "return { fact: { kind: 'ambiguous', reason, ...(isAtWork ? { isAtWork } : {}) }, retryAfterMs };",
+    put: "return { fact: { kind: 'not_sent', reason }, retryAfterMs };",
     tests: [MODES],
   },
   {
@@ -333,5 +333,26 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'else await deps.ledger.conclude(record, entries);',
     put: 'else await deps.ledger.append(record.tenant, record.id, entries);',
     tests: [CONCLUSIONS],
+  },
+  {
+    name: 'an attempt behind which a later one has claimed runs its tool, and is heard',
+    file: `${EFFECTS}/effect-engine.ts`,
+    find: 'if (reason !== undefined) {',
+    put: "if (reason === 'never') {",
+    tests: [CONCLUSIONS],
+  },
+  {
+    name: 'the outcome of another effect is adopted whatever has happened since',
+    file: `${EFFECTS}/effect-engine.ts`,
+    find: 'return conclude(deps, begin.record, { fact, details: { sameAs: gate.by } });',
+    put: 'return recorded(await append(deps, job, [{ fact, details: { sameAs: gate.by } }]));',
+    tests: [CONCLUSIONS],
+  },
+  {
+    name: 'the doubt of a send before the last permit is one of the last',
+    file: `${RULES}/observe.ts`,
+    find: "if (fact.kind === 'doubted') return sends > 1;",
+    put: '',
+    tests: ['test/unit/observe.test.ts'],
   },
 ];

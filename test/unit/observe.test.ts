@@ -36,6 +36,19 @@ describe('words about an earlier send', () => {
     expect(observe(sentOnce, [of(FACTS.refused, 1)], true).after.state.status).toBe('refused');
   });
 
+  guarantee('law-04-facts', 'a look from before the last send → does not count as absent', () => {
+    const { after } = observe(sentTwice, [of(FACTS.probed_absent, 1)], true);
+    expect(after.state.absents).toBe(0);
+    expect(observe(sentTwice, [of(FACTS.probed_absent, 2)], true).after.state.absents).toBe(1);
+  });
+
+  guarantee('law-04-facts', 'its doubt while a later one is out → still dispatched', () => {
+    expect(statusAfter(of(FACTS.doubted, 1))).toBe('dispatched');
+    expect(statusAfter(of(FACTS.doubted, 2))).toBe('in_doubt');
+    const sentOnce = { ...sentTwice, state: { ...sentTwice.state, sends: 1 } };
+    expect(observe(sentOnce, [of(FACTS.doubted, 1)], true).after.state.status).toBe('in_doubt');
+  });
+
   guarantee('law-04-facts', 'its answer, however late → applied', () => {
     expect(statusAfter(of(FACTS.applied, 1))).toBe('applied');
   });
