@@ -44,10 +44,10 @@ export interface SendJob {
 }
 
 export type SendAnswer =
-  /** Facts to append; the fold says what they amount to. */
+  /** A fact to append; the fold says what it amounts to. */
   | {
       readonly kind: 'observed';
-      readonly entries: readonly FactEntry[];
+      readonly entry: FactEntry;
       readonly retryAfterMs?: number | undefined;
       /** The effect as the permit left it. */
       readonly seen: EffectRecord;
@@ -119,7 +119,7 @@ function toAnswer(state: WriteState, ran: Ran | undefined, job: SendJob): SendAn
         state.kind === 'granted' ? afterGrant(state, ran, job.tool) : { fact: SECOND_WRITE };
       return {
         kind: 'observed',
-        entries: toEntries(fact, state.seen, job),
+        entry: toEntry(fact, state.seen, job),
         retryAfterMs,
         seen: state.seen,
       };
@@ -127,12 +127,8 @@ function toAnswer(state: WriteState, ran: Ran | undefined, job: SendJob): SendAn
   }
 }
 
-function toEntries(
-  fact: Fact,
-  { fence }: EffectRecord,
-  { tool, claim }: SendJob,
-): readonly FactEntry[] {
-  return judgeOutput(tool, claim, [{ fact, fence }]);
+function toEntry(fact: Fact, { fence }: EffectRecord, { tool, claim }: SendJob): FactEntry {
+  return judgeOutput(tool, claim, { fact, fence });
 }
 
 const SECOND_WRITE: Fact = {
@@ -151,7 +147,7 @@ function keepLateAnswer(
   const { tenant, id } = job.record;
   const keep = async (ran: Ran): Promise<void> => {
     const { fact } = afterGrant(state, ran, job.tool);
-    if (isDefinite(fact)) await ledger.append(tenant, id, toEntries(fact, state.seen, job));
+    if (isDefinite(fact)) await ledger.append(tenant, id, [toEntry(fact, state.seen, job)]);
   };
   // Nobody waits for this any more: what it cannot store stays in doubt.
   running

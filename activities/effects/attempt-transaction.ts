@@ -10,7 +10,8 @@ import { toJson } from './fingerprint.ts';
 import { judgeOutput, parseArguments, settleWithin } from './tool-run.ts';
 
 export type TransactionAnswer =
-  Exclude<SendAnswer, { kind: 'observed' }> | ({ readonly kind: 'committed' } & AppendAnswer);
+  | Exclude<SendAnswer, { kind: 'observed' | 'concluded' }>
+  | ({ readonly kind: 'committed' } & AppendAnswer);
 
 /** Throws `LedgerUnavailable` when the answer to the commit was lost: the next look at the row says what happened. */
 export async function attemptTransaction(deps: SendDeps, job: SendJob): Promise<TransactionAnswer> {
@@ -63,7 +64,7 @@ async function runInside(
   const { fence } = record;
   if (ran.ok) {
     const fact = { kind: 'applied', source: 'response', output: toJson(ran.output) } as const;
-    return { entries: judgeOutput(tool, claim, [{ fact, fence }]), keepsRows: true };
+    return { entries: [judgeOutput(tool, claim, { fact, fence })], keepsRows: true };
   }
   if (!isRefusal(ran.error)) throw ran.error;
   const { code, message } = ran.error;

@@ -1,5 +1,6 @@
 // The effect engine: carries out the one legal next move of an effect until its outcome is known or it must wait.
 import { ApplicationFailure } from '@temporalio/common';
+import type { Fact } from '../../domain/rules/effect.ts';
 import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
 import { nextMove } from '../../domain/rules/next-move.ts';
@@ -60,9 +61,10 @@ export function createEffectEngine(options: EngineOptions): EffectEngine {
 async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome> {
   let probes = 0;
   let unlooked = await sendUnlooked(deps, job);
-  const sent = unlooked?.isPermitted
-    ? await readAnswer(deps, job, unlooked.record, unlooked.answer)
-    : undefined;
+  const sent =
+    unlooked?.answer.kind === 'observed'
+      ? await readAnswer(deps, job, unlooked.record, unlooked.answer)
+      : undefined;
   if (sent) return sent;
   for (let looks = 1; ; looks += 1) {
     const begin = await look(deps, job, looks === 1);
@@ -83,7 +85,7 @@ async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome>
       case 'doubt': {
         await deps.crash('before-doubt', job.tool.name);
         const fact = { kind: 'doubted', reason: move.reason } as const;
-        const doubted = await conclude(deps, record, { fact });
+        const doubted = await conclude(deps, job, record, { fact });
         if (doubted) return doubted;
         break;
       }
@@ -159,6 +161,11 @@ async function send(
   begin: BeginAnswer,
   { isFirst, said }: Way,
 ): Promise<EffectOutcome | undefined> {
+  const { tool, claim, isGivenUp = neverGivenUp } = job;
+  const { record } = begin;
+  // Whoever may not send has nothing to say of the effect: no gate is asked, and no tool.
+  const reason = refuseClaim(toView(record), claim, begin.nowMs);
+  if (reason !== undefined) return standBack(deps, job, record, reason);
   let ignoresIdentity = true;
   if (isFirst) {
     const gate = await passGate(begin, job.authority);
@@ -171,7 +178,7 @@ async function send(
         return withdraw(deps, job, gate.code, gate.message);
       case 'already-applied': {
         const fact = { kind: 'applied', source: 'engine', output: gate.output } as const;
-        return conclude(deps, begin.record, { fact, details: { sameAs: gate.by } });
+        return conclude(deps, job, record, { fact, details: { sameAs: gate.by } });
       }
       case 'blocked':
         return waitForHolder(deps, job, gate, begin.seq);
@@ -181,18 +188,22 @@ async function send(
   } else if (begin.control.paused) {
     return { kind: 'paused' };
   }
-  if (begin.decision !== null) await deps.crash('after-decision', job.tool.name);
-  const { tool, claim, isGivenUp = neverGivenUp } = job;
-  // Whoever may not send has nothing to say of the effect: the tool is not run.
-  const reason = refuseClaim(toView(begin.record), claim, begin.nowMs);
-  if (reason !== undefined) {
-    if (isGivenUp()) throw new AttemptGivenUp();
-    return denied(deps, job, { kind: 'not-permitted', reason });
-  }
+  if (begin.decision !== null) await deps.crash('after-decision', tool.name);
   const attempt = tool.contract === 'transactional' ? attemptTransaction : attemptSend;
-  const { record } = begin;
   const asked = { tool, record, claim, ignoresIdentity, isGivenUp };
   return readAnswer(deps, job, record, said ?? (await attempt(deps, asked)));
+}
+
+/** A later claim is never taken back: Temporal has an attempt for it, or makes one. A lease ends. */
+async function standBack(
+  deps: EngineDeps,
+  job: EffectJob,
+  { claimOrder }: EffectRecord,
+  reason: string,
+): Promise<undefined> {
+  if (claimOrder > job.claim.order) throw retryLater(deps, job, FailureType.EffectBlocked, reason);
+  await waitUntil(deps, LOOK_PAUSE_MS, job, reason);
+  return undefined;
 }
 
 async function readAnswer(
@@ -203,12 +214,12 @@ async function readAnswer(
 ): Promise<EffectOutcome | undefined> {
   if (answer.kind === 'unsent') return unsent(deps, job, record, answer.error);
   if (answer.kind === 'denied') return denied(deps, job, answer.answer);
-  if (answer.kind === 'concluded') return conclude(deps, record, answer.entry);
+  if (answer.kind === 'concluded') return conclude(deps, job, record, answer.entry);
   if (answer.kind === 'committed') {
     await deps.crash('after-settle', job.tool.name);
     return recorded(answer);
   }
-  const settled = await appendOrCarry(deps, job, answer.entries, answer.seen);
+  const settled = await appendOrCarry(deps, job, [answer.entry], answer.seen);
   if ('kind' in settled) return settled;
   await deps.crash('after-settle', job.tool.name);
   const { status } = settled.record.state;
@@ -218,8 +229,8 @@ async function readAnswer(
   if (isOver) return recorded(settled);
   // The outcome is open: `once` concludes at the next look, everything else after a pause of its own.
   if (settled.record.contract === 'once' && status === 'dispatched') return undefined;
-  const [entry] = answer.entries;
-  const reason = entry && 'reason' in entry.fact ? entry.fact.reason : 'no definite answer';
+  const { fact } = answer.entry;
+  const reason = 'reason' in fact ? fact.reason : 'no definite answer';
   // Permits are counted, not attempts: those are used up by a frozen worker, or by an outage of the ledger.
   if (status === 'intended' && settled.record.fence >= job.tool.sendsMax) {
     return withdraw(deps, job, 'unreachable', reason);
@@ -272,19 +283,27 @@ async function unsent(
       `${job.tool.name} failed before it sent: ${message}`,
     );
   }
-  if (record.state.sends === 0) return withdraw(deps, job, 'tool_failed', message);
-  const reason = `an earlier send is open, and sending again failed: ${message}`;
-  return conclude(deps, record, { fact: { kind: 'doubted', reason } });
+  const fact: Fact =
+    record.state.sends === 0
+      ? { kind: 'withdrawn', code: 'tool_failed', message }
+      : {
+          kind: 'doubted',
+          reason: `an earlier send is open, and sending again failed: ${message}`,
+        };
+  return conclude(deps, job, record, { fact, attempt: job.claim.attempt });
 }
 
 /** Undefined when the effect is not as it was seen any more: what was concluded from that is void. */
 async function conclude(
-  { ledger }: EngineDeps,
+  { ledger, crash }: EngineDeps,
+  { tool }: EffectJob,
   seen: EffectRecord,
   entry: FactEntry,
 ): Promise<EffectOutcome | undefined> {
   const answer = await ledger.conclude(seen, [entry]);
-  return answer && recorded(answer);
+  if (!answer) return undefined;
+  await crash('after-settle', tool.name);
+  return recorded(answer);
 }
 
 /** Undefined when it is too late: another attempt has sent it since, and its outcome is to come. */

@@ -25,7 +25,6 @@ export type WriteState =
   | { kind: 'second-write'; seen: EffectRecord }
   | {
       kind: 'granted';
-      fence: number;
       /** The effect with this permit. */
       seen: EffectRecord;
       /** An earlier send is open: an answer to this one may say nothing of that one. */
@@ -157,7 +156,7 @@ function toGranted({
   record,
   isResend,
 }: Extract<DispatchAnswer, { kind: 'granted' }>): Extract<WriteState, { kind: 'granted' }> {
-  return { kind: 'granted', fence: record.fence, seen: record, isResend };
+  return { kind: 'granted', seen: record, isResend };
 }
 
 function toDispatch(options: EffectFetchOptions, request: FrozenRequest | null): DispatchRequest {

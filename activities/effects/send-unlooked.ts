@@ -7,9 +7,8 @@ import { type EffectJob, type EngineDeps, neverGivenUp } from './effect-job.ts';
 export interface Unlooked {
   /** The effect as it was stored. */
   readonly record: EffectRecord;
+  /** Unless it is `observed`, the tool ended before it asked: its word counts where a look would have let it run. */
   readonly answer: Exclude<SendAnswer, { kind: 'denied' }>;
-  /** Else the tool ended before it asked: its word counts where a look would have let it run. */
-  readonly isPermitted: boolean;
 }
 
 /** Undefined when it must be looked at first. Throws what is no word of the tool. */
@@ -28,8 +27,7 @@ export async function sendUnlooked(
   const answer = await attemptSend(deps, { ...asked, ignoresIdentity: false });
   if (answer.kind === 'denied') return undefined;
   if (answer.kind === 'unsent' && isOfAttempt(answer.error)) throw answer.error;
-  const isPermitted = answer.kind === 'observed';
-  return { record: stored, answer, isPermitted };
+  return { record: stored, answer };
 }
 
 /** What the tool said before it asked for a permit; undefined once anything has changed about the effect. */
@@ -37,7 +35,7 @@ export function wordOn(
   record: EffectRecord,
   unlooked: Unlooked | undefined,
 ): SendAnswer | undefined {
-  if (!unlooked || unlooked.isPermitted) return undefined;
+  if (!unlooked || unlooked.answer.kind === 'observed') return undefined;
   const { version, fence } = unlooked.record;
   return record.version === version && record.fence === fence ? unlooked.answer : undefined;
 }

@@ -36,17 +36,10 @@ export async function settleWithin(running: Promise<unknown>, signal: AbortSigna
 }
 
 /** Adds the attempt, and to an applied output what is wrong with it; never a retry. */
-export function judgeOutput(
-  tool: AnyTool,
-  claim: Claim,
-  entries: readonly FactEntry[],
-): readonly FactEntry[] {
-  return entries.map((entry): FactEntry => {
-    const attempt = { attempt: claim.attempt };
-    if (entry.fact.kind !== 'applied') return { ...entry, ...attempt };
-    const problem = outputProblem(tool, entry.fact.output);
-    return { ...entry, ...attempt, ...(problem === undefined ? {} : { outputProblem: problem }) };
-  });
+export function judgeOutput(tool: AnyTool, { attempt }: Claim, entry: FactEntry): FactEntry {
+  if (entry.fact.kind !== 'applied') return { ...entry, attempt };
+  const problem = outputProblem(tool, entry.fact.output);
+  return { ...entry, attempt, ...(problem === undefined ? {} : { outputProblem: problem }) };
 }
 
 /** What is wrong with an output, in one line; undefined when it matches the tool's schema. */

@@ -45,15 +45,18 @@ export function observe(
   );
   // The first applied outcome stands: what a workflow was told once, it is told for ever.
   const applied = before.state.status === 'applied' ? undefined : firstApplied(entries);
-  const takes = takesIdentity(state) && before.identityHash !== null && isIdentityFree;
+  const sameAs = before.sameAs ?? sameAsOf(entries);
+  // What another effect did is that one's identity, and free again when that is undone.
+  const mayTake = before.identityHash !== null && sameAs === null && isIdentityFree;
   return {
     after: {
       state,
       output: applied?.fact.output ?? before.output,
       outputProblem: applied?.outputProblem ?? before.outputProblem,
-      sameAs: before.sameAs ?? sameAsOf(entries),
+      sameAs,
       reference: before.reference ?? referenceOf(entries),
-      holdsIdentity: keepsIdentity(state) && (before.holdsIdentity || takes),
+      holdsIdentity:
+        keepsIdentity(state) && (before.holdsIdentity || (mayTake && takesIdentity(state))),
     },
     leaseMs: leaseAfter(before.fence, entries, state),
     becameDefinite: !isSettled(before.state.status) && isSettled(state.status),

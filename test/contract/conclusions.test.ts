@@ -4,13 +4,21 @@ import { randomUUID } from 'node:crypto';
 import { systemClock } from '../../activities/clock.ts';
 import { type CrashHook, CrashPoint, noCrash } from '../../activities/effects/crash-points.ts';
 import { reconcile, type SweepReport } from '../../activities/effects/reconcile.ts';
+import { LedgerUnavailable } from '../../activities/ledger/database.ts';
 import type { EffectIntent } from '../../activities/ledger/effect-ledger.ts';
 import { SETTLE_WINDOW_MS } from '../../domain/rules/next-move.ts';
 import { refused } from '../../domain/schemas/outcomes.ts';
-import { APPLIED } from '../../testing/effect-ledger-fixture.ts';
+import { NOT_SENT } from '../../testing/effect-ledger-fixture.ts';
 import { until } from '../../testing/until.ts';
 import { guarantee } from '../guarantee.ts';
-import { bankProbe, createEngineBench, type PaymentTool } from './support-engine.ts';
+import {
+  bankProbe,
+  createEngineBench,
+  KEY,
+  paymentTool,
+  type PaymentTool,
+  type Receipt,
+} from './support-engine.ts';
 import { newCase, onceWith, transfer, useEngine } from './support-engine-suite.ts';
 import { createGate, type Gate } from './support-gates.ts';
 
@@ -68,24 +76,13 @@ function sweepStoppingAt(gate: Gate): Promise<SweepReport> {
 const slowTool = (run: Parameters<typeof at.keyed>[0]): PaymentTool =>
   at.keyed(run, { timeout: '20s' });
 
+const LATER = 1_000_000;
+const OVERTAKEN = { type: 'Effect.Blocked', message: 'a later attempt has claimed it' };
+
 /** A later attempt gets its permit, and is on the wire. */
 async function sendLater(intent: EffectIntent): Promise<void> {
-  const granted = await at.ledger.dispatch(intent, { order: 1_000_000, by: 'later' });
+  const granted = await at.ledger.dispatch(intent, { order: LATER, by: 'later' });
   expect(granted).toMatchObject({ kind: 'granted', isResend: true });
-}
-
-/** An engine, and how often an attempt of it has waited for somebody else. */
-function watched() {
-  const waits = { count: 0 };
-  const crash: CrashHook = (point) => {
-    if (point === CrashPoint.LeaseWait) waits.count += 1;
-  };
-  return {
-    engine: createEngineBench({ ledger: at.under.ledger, crash }),
-    waits,
-    hasWaited: () =>
-      until(() => waits.count >= 2, { what: 'the attempt to stand back', timeoutMs: 10_000 }),
-  };
 }
 
 /** The bank knows the key, with another body. */
@@ -168,9 +165,9 @@ const ENDS: readonly [string, () => Promise<{ id: string }>][] = [
   ['throws at its last attempt', () => Promise.reject(new Error('no route'))],
 ];
 
-describe('a tool that ends before it sends again', () => {
+describe('a tool that ends before it sends', () => {
   guarantee.each('law-04-facts', ENDS)(
-    '%s, and a later attempt has sent meanwhile → it stands back, and tells the outcome of that send',
+    '%s, and a later attempt has sent meanwhile → nothing said: the later one goes on',
     async (_title, end) => {
       const gate = createGate();
       let runs = 0;
@@ -180,16 +177,33 @@ describe('a tool that ends before it sends again', () => {
         return end();
       });
       const { intent } = await overdue(tool);
-      const { engine, hasWaited } = watched();
-      const outcome = engine.attempt(tool, intent, { claim: { attempt: 4 } });
+      const outcome = at.engine.attempt(tool, intent, { claim: { attempt: 4 } });
       await gate.reached;
       await sendLater(intent);
       gate.open();
-      await hasWaited();
-      expect(await at.ledger.kinds(intent)).toEqual(['intended', 'dispatched', 'dispatched']);
-      await at.ledger.append(intent, { fact: APPLIED, fence: 2 });
-      expect(await outcome).toMatchObject({ kind: 'applied' });
+      await expect(outcome).rejects.toMatchObject(OVERTAKEN);
       expect(runs).toBe(1);
+      expect(await at.ledger.kinds(intent)).toEqual(['intended', 'dispatched', 'dispatched']);
+    },
+  );
+
+  guarantee.each('law-04-facts', ENDS)(
+    '%s, and a later attempt could not connect meanwhile → nothing said: the later one goes on',
+    async (_title, end) => {
+      const gate = createGate();
+      const tool = slowTool(async () => {
+        await gate.pass();
+        return end();
+      });
+      const { intent } = newCase(tool);
+      const outcome = at.engine.attempt(tool, intent, { claim: { attempt: 4 } });
+      await gate.reached;
+      const later = await at.ledger.dispatch(intent, { order: LATER, by: 'later' });
+      expect(later).toMatchObject({ kind: 'granted', isResend: false });
+      await at.ledger.append(intent, { fact: NOT_SENT, fence: 1 });
+      gate.open();
+      await expect(outcome).rejects.toMatchObject(OVERTAKEN);
+      expect(await at.ledger.kinds(intent)).toEqual(['intended', 'dispatched', 'not_sent']);
     },
   );
 
@@ -203,31 +217,43 @@ describe('a tool that ends before it sends again', () => {
       });
       const { intent } = await overdue(tool);
       await sendLater(intent);
-      const { engine, hasWaited } = watched();
-      const outcome = engine.attempt(tool, intent, { claim: { attempt: 4 } });
-      await hasWaited();
-      await at.ledger.append(intent, { fact: APPLIED, fence: 2 });
-      expect(await outcome).toMatchObject({ kind: 'applied' });
+      const outcome = at.engine.attempt(tool, intent, { claim: { attempt: 4 } });
+      await expect(outcome).rejects.toMatchObject(OVERTAKEN);
       expect(runs).toBe(0);
-      expect(await at.ledger.kinds(intent)).toEqual([
-        'intended',
-        'dispatched',
-        'dispatched',
-        'applied',
-      ]);
+      expect(await at.ledger.kinds(intent)).toEqual(['intended', 'dispatched', 'dispatched']);
     },
   );
 
-  it('given up by Temporal while it stands back → it ends, and says nothing', async () => {
-    const tool = slowTool(() => Promise.reject(new Error('not run')));
-    const { intent } = await overdue(tool);
-    await sendLater(intent);
-    const { engine, waits } = watched();
-    const isGivenUp = (): boolean => waits.count >= 2;
-    await expect(engine.attempt(tool, intent, { isGivenUp })).rejects.toMatchObject({
-      type: 'Effect.NotSent',
+  it('beside another delivery of the same attempt → waits for its lease, and goes on', async () => {
+    let runs = 0;
+    const run = (): Promise<Receipt> => {
+      runs += 1;
+      return Promise.resolve({ id: 'own' });
+    };
+    const tool = paymentTool({ effect: KEY, wire: 'own', run });
+    const { intent } = newCase(tool);
+    await at.under.ledger.intend([intent]);
+    const twin = { order: LATER, by: 'twin', leaseMs: 300, request: null };
+    expect(await at.ledger.dispatch(intent, twin)).toMatchObject({ kind: 'granted' });
+    const { leaseUntilMs } = await at.ledger.read(intent);
+    const outcome = await at.engine.attempt(tool, intent, { claim: { order: LATER } });
+    expect(outcome).toMatchObject({ kind: 'applied' });
+    expect(runs).toBe(1);
+    expect((await at.ledger.read(intent)).leaseUntilMs).toBeGreaterThan(leaseUntilMs ?? Infinity);
+  });
+
+  it('refuses while the ledger is down → Ledger.Unavailable, and refused by the next attempt', async () => {
+    const tool = slowTool(() => Promise.reject(refused('closed', 'the account is closed')));
+    const { intent } = newCase(tool);
+    const conclude = (): Promise<never> => Promise.reject(new LedgerUnavailable('gone'));
+    const engine = createEngineBench({ ledger: { ...at.under.ledger, conclude } });
+    await expect(engine.attempt(tool, intent)).rejects.toMatchObject({
+      type: 'Ledger.Unavailable',
     });
-    expect(await at.ledger.kinds(intent)).toEqual(['intended', 'dispatched', 'dispatched']);
+    expect(await at.engine.attempt(tool, intent)).toMatchObject({
+      kind: 'refused',
+      code: 'closed',
+    });
   });
 
   guarantee(

@@ -151,6 +151,13 @@ export const defects = {
     { concludes: (isStale, say) => !isStale || say === 'doubted' },
     'doubt-current',
   ),
+  'stale-adoption': defect(
+    'the outcome of an equal intention is adopted over a withdrawal, as Pawl once had it',
+    'identity-same',
+    2,
+    { concludes: (isStale, say) => !isStale || say === 'adopted' },
+    'truth',
+  ),
   'older-doubt': defect(
     'the 422 of an earlier send is a doubt of the last one, as Pawl once had it',
     'keyed',

@@ -270,6 +270,10 @@ function judgeFold(
   if (saysApplied && status !== 'applied') {
     breaks(world, 'fact-kept', `an applied fact was folded to ${status}`);
   }
+  const isOwnWord = entries.every(({ fact }) => 'source' in fact && fact.source === 'engine');
+  if (row.state.conflict && !before.conflict && isOwnWord) {
+    breaks(world, 'truth', 'the engine contradicts what was known');
+  }
   const isOlder = entries.some(
     ({ fact, fence }) => fact.kind === 'doubted' && fence !== undefined && fence < row.fence,
   );

@@ -87,8 +87,10 @@ export function toolSteps(stage: Stage, at: 0 | 1): void {
         const process = processAt(draft, at);
         const { isStale } = process;
         if (!isHopeless && attempt < sendsMax) retry(process);
-        else if (!wasSent) goTo(process, 'append', { say: 'withdrawn', then: 'withdraw' });
-        else goTo(process, 'append', { say: 'doubted', then: 'tell', isStale });
+        else {
+          const say = wasSent ? 'doubted' : 'withdrawn';
+          goTo(process, 'append', { say, then: 'tell', isStale });
+        }
         return `the tool throws before it writes${isHopeless ? ', hopelessly' : ''}`;
       },
       'tool-throws',

@@ -91,6 +91,7 @@ function decide({ lab }: Stage, draft: World, process: Process, look: Look): str
       return 'will ask the receiver';
     case 'send':
     case 'resend': {
+      if (!maySend(lab, row, process)) return standBack(process, row);
       const wasOpen = lab.rules.hasOpenSend(row.state);
       const memory = {
         wasOpen,
@@ -103,20 +104,27 @@ function decide({ lab }: Stage, draft: World, process: Process, look: Look): str
         goTo(process, 'report', { outcome: 'paused' });
         return 'paused';
       }
-      return runTool(lab, process, row, { ...memory, ignoresIdentity: true });
+      goTo(process, 'dispatch', { ...memory, ignoresIdentity: true });
+      return 'will send again';
     }
   }
 }
 
+/** A later claim: Temporal brings another attempt. A lease: it ends. */
+function standBack(process: Process, row: Row): string {
+  if (row.claimOrder > process.order) retry(process);
+  else goTo(process, 'look');
+  return 'stands back: another attempt has claimed it';
+}
+
 /** `passGate` of a plain workflow; in the approved setting a human has said that both are meant. */
 function passGate(
-  lab: Stage['lab'],
+  { rules, setting }: Stage['lab'],
   draft: World,
   process: Process,
   { row, identity }: Look,
   memory: Partial<Process>,
 ): string {
-  const { rules, setting } = lab;
   const control = { paused: draft.isPaused, cancelled: draft.isCancelled };
   const stop = rules.stoppedBy(control, { state: row.state, compensates: null });
   const isApproved = setting.identity === 'approved';
@@ -138,16 +146,8 @@ function passGate(
     else goTo(process, 'look');
     return `blocked by the first (${identity.status})`;
   }
-  return runTool(lab, process, row, { ...memory, ignoresIdentity: isApproved });
-}
-
-function runTool(lab: Stage['lab'], process: Process, row: Row, memory: Partial<Process>): string {
-  if (!maySend(lab, row, process)) {
-    goTo(process, 'look');
-    return 'stands back: another attempt has claimed it';
-  }
-  goTo(process, 'dispatch', memory);
-  return 'runs its tool';
+  goTo(process, 'dispatch', { ...memory, ignoresIdentity: isApproved });
+  return 'will send';
 }
 
 function intendSteps(stage: Stage, at: 0 | 1): void {

@@ -112,9 +112,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'without a look, what a tool makes of it before it writes is believed',
-    file: `${EFFECTS}/send-unlooked.ts`,
-    find: "const isPermitted = answer.kind === 'observed';",
-    put: 'const isPermitted = true;',
+    file: `${EFFECTS}/effect-engine.ts`,
+    find: "unlooked?.answer.kind === 'observed'",
+    put: 'unlooked',
     tests: [STORED],
   },
   {
@@ -337,14 +337,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an attempt behind which a later one has claimed runs its tool, and is heard',
     file: `${EFFECTS}/effect-engine.ts`,
-    find: 'if (reason !== undefined) {',
-    put: "if (reason === 'never') {",
+    find: 'if (reason !== undefined) return standBack(deps, job, record, reason);',
+    put: 'void reason;',
     tests: [CONCLUSIONS],
   },
   {
     name: 'the outcome of another effect is adopted whatever has happened since',
     file: `${EFFECTS}/effect-engine.ts`,
-    find: 'return conclude(deps, begin.record, { fact, details: { sameAs: gate.by } });',
+    find: 'return conclude(deps, job, record, { fact, details: { sameAs: gate.by } });',
     put: 'return recorded(await append(deps, job, [{ fact, details: { sameAs: gate.by } }]));',
     tests: [CONCLUSIONS],
   },

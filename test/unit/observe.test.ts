@@ -82,6 +82,13 @@ describe('what hangs on the state', () => {
     expect([first.becameDefinite, again.becameDefinite]).toEqual([true, false]);
   });
 
+  it('the outcome of another effect → its identity is not taken: it is that one’s', () => {
+    const adopting = { ...sentTwice, state: INTENDED, holdsIdentity: false };
+    const details = { sameAs: 'ef_1' };
+    const { after } = observe(adopting, [{ ...of(FACTS.applied), details }], true);
+    expect(after).toMatchObject({ sameAs: 'ef_1', holdsIdentity: false });
+  });
+
   it('refused → the identity is free; applied without a permit → taken, unless another holds it', () => {
     expect(observe(sentTwice, [of(FACTS.refused, 2)], true).after.holdsIdentity).toBe(false);
     const unheld = { ...sentTwice, holdsIdentity: false };
