@@ -169,9 +169,12 @@ async function startPlain(): Promise<void> {
     taskQueue: QUEUE,
     args: [{ runKey: PLAIN, steps }],
   });
-  await eventually('the plain workflow waits for a human', async () =>
-    (await pawl.doubts()).some(({ runKey }) => runKey === PLAIN),
-  );
+  // In the ledger first, and told to the workflow then: killed in between, it would look again by itself.
+  await eventually('the plain workflow waits for a human', async () => {
+    const isInDoubt = (await pawl.doubts()).some(({ runKey }) => runKey === PLAIN);
+    const { raw } = await plain().describe();
+    return isInDoubt && !raw.pendingActivities?.length;
+  });
 }
 
 /** Looks at its effect once more, and says what it failed with. */
