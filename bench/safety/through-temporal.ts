@@ -6,6 +6,7 @@ import { type Commits, countCommits } from './commits.ts';
 import { stepTimesMs } from './spread.ts';
 import { storeStep, transfer, transferTool, type Variant } from './variants.ts';
 import type { Payments } from './workflows.ts';
+import { NO_SWEEPS_MS } from '../../testing/no-sweeps.ts';
 
 /** A worker that can make payments in all three ways: one process, one task queue, the same settings. */
 export interface PaymentSite {
@@ -31,7 +32,7 @@ export function createPaymentSite(): PaymentSite {
       worker: {
         activities: { transferPlain, transferAndCommit },
         // No sweep in the middle of a measurement.
-        reconcileEveryMs: 3_600_000,
+        reconcileEveryMs: NO_SWEEPS_MS,
         shutdownGraceTime: '20s',
       },
     },

@@ -5,6 +5,7 @@ import { type Found, judge, type Verdict } from './judge.ts';
 import type { Hand, MatrixWorld } from './matrix-world.ts';
 import { isInPlace, type Played, prepare, start } from './played.ts';
 import { lookAt } from './seen.ts';
+import { NO_SWEEPS_MS } from '../../../testing/no-sweeps.ts';
 
 /**
  * Behind the first heartbeat and before the second: Temporal then dispatches again 5.5 s after the first dispatch, when the
@@ -46,7 +47,7 @@ export async function playSquad(
 
 /** Only where a decision was never signalled; elsewhere it must not be the reconciler who settles. */
 function reconcileEveryMs(squad: readonly Played[]): number {
-  return squad.some(({ cell }) => cell.point === 14) ? 2_000 : 3_600_000;
+  return squad.some(({ cell }) => cell.point === 14) ? 2_000 : NO_SWEEPS_MS;
 }
 
 async function playRound(
