@@ -34,11 +34,7 @@ describe('a receiver that knows the key with another body', () => {
     const { reference, intent } = newCase(tool);
     await at.under.ledger.intend([intent]);
     const { wireKey } = await at.ledger.read(intent);
-    await fetch(`${at.bank.url}/transfers`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'idempotency-key': wireKey },
-      body: transfer(`OTHER-${wireKey}`, 999),
-    });
+    await at.takeKey(wireKey);
     const outcome = await at.engine.perform(tool, intent);
     expect(outcome).toMatchObject({ kind: 'in_doubt', reason: expect.stringContaining('422') });
     expect(at.writesOf(reference)).toHaveLength(1);

@@ -46,6 +46,8 @@ export interface EngineSuite extends Parts {
   keyed(run?: Run, more?: PaymentOptions): PaymentTool;
   /** A transfer to the bank by hand, through `ctx.fetch`. */
   send(ctx: ToolContext, body: string): Promise<Receipt>;
+  /** The bank knows the key then, with another body. */
+  takeKey(wireKey: string): Promise<void>;
   /** The writes that arrived at bank or mailbox, by their own logs. */
   writesOf(reference: string): readonly RequestLine[];
   /** How often bank or mailbox did it, by their own logs. */
@@ -81,6 +83,14 @@ export function useEngine(): EngineSuite {
       });
       if (!answer.ok) throw new AmbiguousAnswer(answer.status, await answer.text());
       return { id: ((await answer.json()) as { transferId: string }).transferId };
+    },
+    async takeKey(wireKey: string): Promise<void> {
+      const answer = await fetch(`${parts.bank.url}/transfers`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'idempotency-key': wireKey },
+        body: transfer(`OTHER-${wireKey}`, 999),
+      });
+      if (!answer.ok) throw new Error(`the bank does not take ${wireKey}: HTTP ${answer.status}`);
     },
     writesOf: (reference: string) =>
       both()

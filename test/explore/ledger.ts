@@ -152,7 +152,7 @@ function claimOf({ order, by, attempt }: Process): Claim {
   return { order, by: String(by), attempt, leaseMs: LEASE_MS };
 }
 
-/** Whether the engine goes on to run the tool; a later attempt that has claimed is waited for. */
+/** Whether the engine goes on to run the tool; otherwise it stands back. */
 export function maySend(lab: Lab, row: Row, process: Process): boolean {
   return lab.rules.refuseClaim(toView(lab, row), claimOf(process), NOW_MS) === undefined;
 }
