@@ -1,4 +1,5 @@
 // The activities that a worker registers: names are a pinned ABI, see workflows/activity-options.ts.
+import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type {
   EffectOutcome,
@@ -10,6 +11,7 @@ import { FailureType } from '../domain/rules/failure.ts';
 import type { Json } from '../domain/rules/json.ts';
 import type { ChildEnd, CompactionResult, ModelStepResult } from '../domain/rules/run.ts';
 import { reconcile, type ReconcilerDeps, type SweepReport } from './effects/reconcile.ts';
+import { withHeartbeat } from './heartbeat.ts';
 import { type CloseInput, closeRun, type ParkInput, parkRun } from './runs/close-run.ts';
 import {
   type Compensable,
@@ -81,7 +83,7 @@ export function createActivities(
   ]);
   const reads = (input: Extract<ToolActivityInput, { kind: 'calls' }>): Promise<CallResults> =>
     runCalls(deps, input);
-  const plain = { ...fixed, ...Object.fromEntries(tools), 'tool.reads': reads };
+  const plain = { ...beating({ ...fixed }), ...Object.fromEntries(tools), 'tool.reads': reads };
   return { ...envelopeResults(deps.crash, plain), default: toolUnavailable };
 }
 
@@ -108,6 +110,15 @@ function performTool(
 }
 
 type AnyActivity = (input: never) => Promise<unknown>;
+
+/** All of an activity beats, its statements too: a database that stands still is no dead worker, and nothing is asked twice. */
+function beating(activities: Readonly<Record<string, AnyActivity>>): Record<string, AnyActivity> {
+  const entries = Object.entries(activities).map(([name, activity]): [string, AnyActivity] => [
+    name,
+    (input) => withHeartbeat(Context.current(), () => activity(input)),
+  ]);
+  return Object.fromEntries(entries);
+}
 
 /** Every result crosses the boundary in the same envelope. */
 function envelopeResults(

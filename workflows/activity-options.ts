@@ -27,22 +27,26 @@ const LOCAL_LEDGER_MARGIN_MS = 3_000;
 /** Statements on the ledger: short, repeatable, tried until the database is back. */
 export const ledgerOptions: ExplicitOptions = {
   startToCloseTimeout: '30s',
+  heartbeatTimeout: HEARTBEAT_TIMEOUT,
   retry: {
-    initialInterval: '500ms',
+    initialInterval: '200ms',
     backoffCoefficient: 2,
     maximumInterval: '30s',
     maximumAttempts: 10_000,
   },
 };
 
-/** The model: hopeless failures are not retryable by their type; all others wait for the provider to come back. */
+/**
+ * The model: hopeless failures are not retryable by their type; all others bring the delay that the provider is given.
+ * These intervals hold for time-outs, and for a ledger that is down.
+ */
 export const modelOptions: ExplicitOptions = {
   startToCloseTimeout: '10m',
   heartbeatTimeout: HEARTBEAT_TIMEOUT,
   retry: {
-    initialInterval: '1s',
+    initialInterval: '200ms',
     backoffCoefficient: 2,
-    maximumInterval: '1m',
+    maximumInterval: '5s',
     maximumAttempts: 10_000,
   },
 };

@@ -1,4 +1,4 @@
-// Calls a model once, with a heartbeat, and turns a failed call's facts into the failure that Temporal is told.
+// Calls a model once and turns a failed call's facts into the failure that Temporal is told.
 import type { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { nextDelayMs } from '../../domain/rules/backoff.ts';
@@ -6,7 +6,6 @@ import { classify } from '../../domain/rules/classify.ts';
 import { costMicroUsd } from '../../domain/rules/pricing.ts';
 import type { RunUsage } from '../../domain/rules/run.ts';
 import type { ModelAnswer, ModelRequest } from '../../domain/rules/transcript.ts';
-import { withHeartbeat } from '../heartbeat.ts';
 import { ModelCallError } from '../models/model-provider.ts';
 import type { AgentDescription } from './agent-registry.ts';
 import type { RunDeps } from './run-deps.ts';
@@ -39,15 +38,13 @@ export async function callModel(
   const startedAtMs = performance.now();
   try {
     const { provider, model: name } = deps.providers.resolve(requested);
-    const answer = await withHeartbeat(context, () =>
-      provider.call(
-        { ...request, model: name },
-        {
-          signal: context.cancellationSignal,
-          onChunk: beatUnlessShort(context),
-          idempotencyKey: `${idempotencyKey}-${requested}`,
-        },
-      ),
+    const answer = await provider.call(
+      { ...request, model: name },
+      {
+        signal: context.cancellationSignal,
+        onChunk: beatUnlessShort(context),
+        idempotencyKey: `${idempotencyKey}-${requested}`,
+      },
     );
     const cost = costMicroUsd(answer.usage, requested, deps.prices);
     return {

@@ -1,5 +1,6 @@
 // Every activity is called with a time-out and a retry policy that are said explicitly: none relies on Temporal's.
 import { describe, expect, it } from '@jest/globals';
+import { toMs } from '../../domain/rules/durations.ts';
 import * as options from '../../workflows/activity-options.ts';
 import { guarantee } from '../guarantee.ts';
 import { readHouse } from './house-files.ts';
@@ -29,6 +30,16 @@ describe('activity options', () => {
           maximumInterval: expect.any(String),
         });
       }
+    },
+  );
+
+  const { ledgerOptions, modelOptions, toolOptions } = named;
+  guarantee.each('S3-28', Object.entries({ ledgerOptions, modelOptions, toolOptions }))(
+    '%s → by time-outs alone the next attempt of a dead worker’s step begins within 5 s',
+    (_name, { heartbeatTimeout, retry }) => {
+      expect(heartbeatTimeout).toBeDefined();
+      const waits = [heartbeatTimeout, retry.initialInterval].map((wait) => toMs(String(wait)));
+      expect(waits.reduce((sum, wait) => sum + wait)).toBeLessThan(5_000);
     },
   );
 

@@ -2,7 +2,9 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
+import proto from '@temporalio/proto';
 import { guarantee } from '../guarantee.ts';
+import { holdLock } from '../held-lock.ts';
 import { createLane } from './fixtures/lane.ts';
 import { createPayerScript, modelRequestsOf } from './fixtures/payer-script.ts';
 import { createWorld, eventually, type World, writesFor } from './fixtures/world.ts';
@@ -95,6 +97,41 @@ describe('a model that would decide otherwise when it is asked again', () => {
     async () => {
       const { signal, kind, receipts, modelRequests } = await unasked;
       expect([signal, kind]).toEqual(['SIGKILL', 'completed']);
+      expect(receipts).toEqual([1]);
+      expect(modelRequests).toEqual([1, 1]);
+    },
+    TEST_MS,
+  );
+});
+
+describe('a worker that dies in a statement of the ledger, unseen by a supervisor', () => {
+  const opening = lane.plan(async () => {
+    const label = 'opening';
+    // A run is not started where nobody has offered its agent.
+    await (await world.startWorker({ taskQueue: label })).kill();
+    const { runKey } = await world.startRun(label, 'payer', { label, payments: 1 });
+    const row = 'select 1 from pawl.runs where run_key = $1 for update';
+    const held = await holdLock(world.databaseUrl, row, [runKey]);
+    const victim = await world.startWorker({ taskQueue: label });
+    await eventually('its first step waits for the row', async () => (await held.waitedMs()) > 0);
+    await victim.kill();
+    await held.release();
+    world.handOver(label);
+    const { result } = await world.pawl.result(runKey);
+    const history = await world.temporal.workflow.getHandle(runKey).fetchHistory();
+    const [opened] = (history.events ?? []).flatMap(
+      ({ activityTaskStartedEventAttributes: started }) => started ?? [],
+    );
+    const noticedBy = opened?.lastFailure?.timeoutFailureInfo?.timeoutType;
+    return { kind: result?.kind, attempt: opened?.attempt, noticedBy, ...booksOf(label, 1) };
+  });
+  guarantee(
+    'S3-28',
+    'while it opens a run → noticed by its heartbeat (4 s), not by the time-out of the step (30 s)',
+    async () => {
+      const { kind, attempt, noticedBy, receipts, modelRequests } = await opening;
+      expect([kind, attempt]).toEqual(['completed', 2]);
+      expect(noticedBy).toBe(proto.temporal.api.enums.v1.TimeoutType.TIMEOUT_TYPE_HEARTBEAT);
       expect(receipts).toEqual([1]);
       expect(modelRequests).toEqual([1, 1]);
     },
