@@ -14,7 +14,7 @@ const lane = createLane(4);
 let world: World;
 
 beforeAll(async () => {
-  world = await createWorld({ script: createPayerScript() });
+  world = await createWorld({ script: createPayerScript(), toolSeconds: 8 });
   await world.startSurvivor();
   lane.start();
 }, 180_000);

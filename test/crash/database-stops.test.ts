@@ -35,7 +35,11 @@ let workers: readonly WorkerProcess[];
 
 beforeAll(async () => {
   postgres = await startOwnPostgres();
-  world = await createWorld({ script: createPayerScript(), databaseUrl: postgres.url });
+  world = await createWorld({
+    script: createPayerScript(),
+    databaseUrl: postgres.url,
+    toolSeconds: 8,
+  });
   // A commit that nobody waits for is lost with every stop.
   await world.sql(`alter system set wal_writer_delay = '10s'`);
   await world.sql('select pg_reload_conf()');
@@ -145,7 +149,7 @@ describe('PostgreSQL is down after a send', () => {
   async function sendAndStop(label: string): Promise<Lost> {
     const references = [...TOOLS.map((tool) => `${label}-${tool}`), `${label}-2`];
     for (const reference of references) {
-      world.bank.setMode(reference, 'slow', { delayMs: 1_300, times: 1 });
+      world.bank.setMode(reference, 'slow', { delayMs: 4_000, times: 1 });
     }
     const { runKey } = await world.startRun(TASK_QUEUE, 'payer', { label, payments: 3 });
     await eventually('the agent pays again', () => modelRequestsOf(world.provider, label)[1]);

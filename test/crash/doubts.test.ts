@@ -26,7 +26,7 @@ let world: World;
 const { dieAt, takeOver, takeOverIntoDoubt, receiptsOf } = createPayments(() => world);
 
 beforeAll(async () => {
-  world = await createWorld({ gatewayUrl: await gateway.listen() });
+  world = await createWorld({ gatewayUrl: await gateway.listen(), toolSeconds: 4 });
   await world.startSurvivor();
   lane.start();
 }, 180_000);
@@ -237,6 +237,7 @@ function createGateway() {
       else response.writeHead(401).end('{"error":{"code":"token_expired","message":"log in"}}');
     })();
   });
+  server.keepAliveTimeout = 0;
   return {
     bodies,
     listen: () =>

@@ -11,7 +11,7 @@ let world: World;
 const { dieAt, takeOver, receiptsOf } = createPayments(() => world);
 
 beforeAll(async () => {
-  world = await createWorld();
+  world = await createWorld({ toolSeconds: 4 });
   await world.startSurvivor();
   lane.start();
 }, 180_000);
@@ -92,7 +92,7 @@ describe('the answer does not come in time', () => {
   );
 
   const slow = lane.plan(async () => {
-    world.bank.setMode('slow', 'slow', { delayMs: 5_000, times: 1 });
+    world.bank.setMode('slow', 'slow', { delayMs: 12_000, times: 1 });
     const seen = await takeOver(
       await world.startEffect({ tool: 'pay_keyed', input: payment('slow') }),
     );
@@ -103,7 +103,7 @@ describe('the answer does not come in time', () => {
     'the retry runs while the first request is in flight at the bank → one effect, the original receipt',
     async () => {
       const { spreadMs, ...seen } = await slow;
-      expect(spreadMs).toBeLessThan(5_000);
+      expect(spreadMs).toBeLessThan(12_000);
       expect(seen.writes.length).toBeGreaterThanOrEqual(3);
       expectOneEffect(seen, seen.writes.length);
     },

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 import { startTemporal, type TemporalServer } from '../../devstack/servers/temporal-server.ts';
 import { guarantee } from '../guarantee.ts';
+import { findLowPort } from './fixtures/low-port.ts';
 import { createPayerScript, modelRequestsOf } from './fixtures/payer-script.ts';
 import { createWorld, eventually, type World } from './fixtures/world.ts';
 
@@ -17,7 +18,7 @@ let world: World;
 
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'pawl-temporal-killed-'));
-  temporal = await startTemporal({ dataDir, env });
+  temporal = await startTemporal({ dataDir, env, port: await findLowPort() });
   world = await createWorld({ script: createPayerScript(), temporalAddress: temporal.address });
 }, 180_000);
 afterAll(async () => {

@@ -2,11 +2,13 @@
 import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 import type { PawlClient } from '../../client/index.ts';
 import { hang, type ModelScript } from '../../devstack/receivers/index.ts';
 import { startTemporal, type TemporalServer } from '../../devstack/servers/temporal-server.ts';
 import { guarantee } from '../guarantee.ts';
+import { findLowPort } from './fixtures/low-port.ts';
 import { createPayerScript, modelRequestsOf, placeOf } from './fixtures/payer-script.ts';
 import { payment } from './fixtures/payments.ts';
 import { createWorld, eventually, type World, writesFor } from './fixtures/world.ts';
@@ -32,7 +34,7 @@ let pawl: PawlClient;
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'pawl-temporal-restored-'));
   backupDir = mkdtempSync(join(tmpdir(), 'pawl-temporal-backup-'));
-  temporal = await startTemporal({ dataDir, env });
+  temporal = await startTemporal({ dataDir, env, port: await findLowPort() });
   world = await createWorld({ script, temporalAddress: temporal.address });
   pawl = await world.connect(QUEUE);
 }, 180_000);
@@ -86,11 +88,15 @@ function booksNow() {
   });
 }
 
-async function openWorkflows(): Promise<string[]> {
-  const open: string[] = [];
+/** Temporal's list of what is open lags behind what has ended. */
+async function untilOpenAre(expected: readonly string[]): Promise<void> {
   const query = 'WorkflowType IN ("agentRun", "oneEffect") AND ExecutionStatus = "Running"';
-  for await (const { workflowId } of world.temporal.workflow.list({ query })) open.push(workflowId);
-  return open.sort();
+  await eventually(`open are ${expected.length}`, async () => {
+    const open: string[] = [];
+    for await (const { workflowId } of world.temporal.workflow.list({ query }))
+      open.push(workflowId);
+    return isDeepStrictEqual(open.sort(), expected);
+  });
 }
 
 /** Runs in the places in which a backup can meet them; then their worker dies. */
@@ -156,7 +162,7 @@ describe("Temporal's database is restored to an earlier point", () => {
       const before = booksNow();
 
       await restore();
-      expect(await openWorkflows()).toEqual(old);
+      await untilOpenAre(old);
       await wakeAll(old);
       expect(await Promise.all(old.map(resultOf))).toEqual(results);
       expect(booksNow()).toEqual(before);
@@ -179,7 +185,7 @@ describe("Temporal's database is restored to an earlier point", () => {
       }
       expect(writesFor(world.bank, 'plain')).toHaveLength(1);
       expect(await pawl.doubts()).toEqual([]);
-      expect(await openWorkflows()).toEqual([]);
+      await untilOpenAre([]);
     },
     TEST_MS,
   );

@@ -7,9 +7,9 @@ import { ulid } from 'ulid';
 import type { EffectView } from '../../client/index.ts';
 import { runtimeArguments } from '../../devstack/runtime-arguments.ts';
 import { guarantee } from '../guarantee.ts';
-import { createPayerScript } from './fixtures/payer-script.ts';
 import { receiptsOf, TERMINATED_CELLS } from './fixtures/terminated-cells.ts';
 import {
+  createPatientModel,
   playTerminated,
   type Scene,
   type Standing,
@@ -21,7 +21,7 @@ import { createWorld, eventually, type World, writesFor } from './fixtures/world
 
 const TEST_MS = 300_000;
 /** The tools' time-out and a second; the sweep's interval; a machine that is busy with other tests. */
-const LEASE_MS = 4_000;
+const LEASE_MS = 9_000;
 const SWEEP_MS = 1_000;
 const SLACK_MS = 120_000;
 /** A probe's absent counts twice, once the settle window of two seconds is over. */
@@ -31,13 +31,14 @@ const BOUND_MS = LEASE_MS + SETTLE_MS + SWEEP_MS + SLACK_MS;
 const unique = ulid().toLowerCase();
 const reconcilerQueue = `terminated-${unique}-sweeps`;
 const runFile = promisify(execFile);
+const model = createPatientModel();
 let world: World;
 let scene: Scene;
 
 beforeAll(async () => {
-  world = await createWorld({ script: createPayerScript(), toolSeconds: 3 });
+  world = await createWorld({ script: model.script, toolSeconds: 8 });
   await world.sql('create table bookings (reference text not null, amount bigint not null)');
-  scene = await playTerminated(world, reconcilerQueue, SWEEP_MS);
+  scene = await playTerminated(world, { reconcilerQueue, sweepMs: SWEEP_MS, model });
 }, TEST_MS);
 afterAll(async () => {
   await world.temporal.schedule

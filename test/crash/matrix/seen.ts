@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import type { Cell } from './cells.ts';
 import type { Found } from './judge.ts';
 import type { MatrixWorld } from './matrix-world.ts';
 import type { Played } from './played.ts';
@@ -20,12 +21,16 @@ interface Row {
   readonly short_id: string;
 }
 
+/** A look-up that did not answer in time is a doubt only until the next look. */
+const openOf = ({ contract }: Cell): readonly string[] =>
+  contract === 'reconcilable' ? ['intended', 'dispatched', 'in_doubt'] : ['intended', 'dispatched'];
+
 async function lookAtEffect({ rows }: MatrixWorld, played: Played): Promise<Found> {
   const [row] = await rows<Row>(
     `select status, sends, has_conflict, output, reason, short_id from pawl.effects where run_key = $1`,
     [played.runKey ?? ''],
   );
-  const isOver = row !== undefined && row.status !== 'intended' && row.status !== 'dispatched';
+  const isOver = row !== undefined && !openOf(played.cell).includes(row.status);
   return {
     played,
     end: isOver ? (row.status as End) : undefined,
@@ -37,8 +42,8 @@ async function lookAtEffect({ rows }: MatrixWorld, played: Played): Promise<Foun
   };
 }
 
-/** A settled effect ends its workflow soon. */
-const WORKFLOW_MS = 20_000;
+/** A settled effect ends its workflow soon: where its worker died then, when another one has noticed and started. */
+const WORKFLOW_MS = 90_000;
 
 async function lookAtRead({ temporal }: MatrixWorld, played: Played): Promise<Found> {
   const handle = temporal.workflow.getHandle(played.runKey ?? '');
