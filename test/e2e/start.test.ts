@@ -60,7 +60,7 @@ function expectEachPaidOnce(): void {
 describe('npm start', () => {
   guarantee(
     ['F-01', 'F-34', 'S2-07'],
-    'the worker is killed after the bank has committed → two sends of the same bytes, one receipt, exit 0',
+    'the worker is killed after the bank has committed → sent again with the same bytes, one receipt, exit 0',
     async () => {
       const demo = start();
       await expectSuccess(demo);
@@ -69,10 +69,11 @@ describe('npm start', () => {
       const sends = bankLog().requests.filter(
         ({ method, body }) => method === 'POST' && body.includes('"INV-1002"'),
       );
-      expect(sends).toHaveLength(2);
+      // Two, or more where a machine stood still: a key that the bank is still at work on is answered 409.
+      expect(sends.length).toBeGreaterThanOrEqual(2);
       expect(sends[0]?.idempotencyKey).toMatch(/^[0-9a-f-]{36}$/);
-      expect(sends[1]?.idempotencyKey).toBe(sends[0]?.idempotencyKey);
-      expect(sends[1]?.body).toBe(sends[0]?.body);
+      expect(new Set(sends.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(1);
+      expect(new Set(sends.map(({ body }) => body)).size).toBe(1);
     },
     TIMEOUT_MS,
   );

@@ -1,6 +1,6 @@
 // Approvals: the row is the authority, the signal only wakes; durable, single use, and never for another effect.
 import { describe, expect, it } from '@jest/globals';
-import { withTestRun } from 'pawl/testing';
+import { until, withTestRun } from 'pawl/testing';
 import { guarantee } from '../guarantee.ts';
 import { CACHES, calls, clerk, DONE, pay, shownResults, sql, TASK, untilLive } from './clerk.ts';
 
@@ -59,20 +59,23 @@ describe.each(CACHES)('an approval, %s', (_title, maxCachedWorkflows) => {
     'S2-04',
     'nobody decides in time → expired, not sent; deciding too late is refused',
     async () => {
-      const late = { ...DONE, delayMs: 1_500 };
-      const model = [calls(pay('a', LARGE)), late];
+      let openGate: () => void = () => undefined;
+      const gate = new Promise<void>((resolve) => (openGate = resolve));
+      const model = [calls(pay('a', LARGE)), () => gate.then(() => DONE)];
       const agents = (r: Parameters<typeof clerk>[0]) => [clerk(r, { approvalExpiry: '1s' })];
       await withTestRun({ ...options, agents, model }, async (t) => {
         const run = await t.start('clerk', TASK);
-        const { id } = await t.nextApproval(run.runKey);
+        // From its row: a list of what is open may be asked too late.
+        const { id } = await until(async () => (await sql(t, 'select id from pawl.approvals'))[0]);
         await t.untilStatus(run.runKey, 'running');
-        await expect(t.client.approve(id, { approver: 'ann' })).rejects.toMatchObject({
+        await expect(t.client.approve(String(id), { approver: 'ann' })).rejects.toMatchObject({
           code: 'Approval.Expired',
           message: expect.stringContaining('nothing was sent under it'),
         });
+        openGate();
         expect((await run.result()).result?.kind).toBe('completed');
         expect(shownResults(t)[0]).toMatchObject({ isError: true });
-        expect(shownResults(t)[0]?.text).toContain(`nobody decided on ${id} in time`);
+        expect(shownResults(t)[0]?.text).toContain(`nobody decided on ${String(id)} in time`);
         expect(t.bank.requests()).toEqual([]);
       });
     },

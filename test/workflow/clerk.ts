@@ -49,7 +49,7 @@ export function payTool(
 /** A message that cannot be recognised, asked for or taken back. */
 export function notifyTool(
   { mailbox }: Receivers,
-  { timeout = '2s' as const, local = false } = {},
+  { timeout = '8s' as `${number}s`, local = false } = {},
 ): AnyTool {
   return defineTool({
     name: 'notify',

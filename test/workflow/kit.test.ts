@@ -4,10 +4,20 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
-import { CrashPoint, crashAt, scriptedModel, type TestRun, until, withTestRun } from 'pawl/testing';
+import {
+  CrashPoint,
+  crashAt,
+  type Receivers,
+  scriptedModel,
+  type TestRun,
+  until,
+  withTestRun,
+} from 'pawl/testing';
+import proto from '@temporalio/proto';
 import pg from 'pg';
-import { calls, clerk, DONE, pay, shownResults, TASK } from './clerk.ts';
+import { calls, clerk, DONE, notifyTool, pay, shownResults, TASK, untilLive } from './clerk.ts';
 
+const { TIMEOUT_TYPE_HEARTBEAT } = proto.temporal.api.enums.v1.TimeoutType;
 const root = join(import.meta.dirname, '../..');
 
 const isListening = (url: string): Promise<boolean> =>
@@ -35,15 +45,27 @@ async function keyedEffectDies(): Promise<void> {
   const crash = crashAt(CrashPoint.BeforeSettle, 'pay');
   const model = [calls(pay('a')), DONE];
   await withTestRun({ agents: (r) => [clerk(r)], model, crash }, async (t) => {
-    const { result } = await t.start('clerk', TASK);
+    const { runKey, result } = await t.start('clerk', TASK);
     expect((await result()).result?.kind).toBe('completed');
     const [first, second, ...more] = t.bank.requests({ method: 'POST' });
     expect(more).toEqual([]);
     expect(second?.idempotencyKey).toBe(first?.idempotencyKey);
     expect(second?.bodySha256).toBe(first?.bodySha256);
-    expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThan(3_000);
+    expect(await howItWentOn(t, runKey, 'tool.pay')).toEqual([2, TIMEOUT_TYPE_HEARTBEAT]);
     expect(t.bank.receipts()).toHaveLength(1);
   });
+}
+
+/** The attempt that ended the first activity of this type, and which time-out had ended the one before. */
+async function howItWentOn(t: TestRun, runKey: string, activityType: string): Promise<unknown[]> {
+  const { events } = await t.history(runKey);
+  const scheduled = events?.find(
+    ({ activityTaskScheduledEventAttributes: each }) => each?.activityType?.name === activityType,
+  );
+  const started = events
+    ?.map(({ activityTaskStartedEventAttributes: each }) => each)
+    .find((each) => each && String(each.scheduledEventId) === String(scheduled?.eventId));
+  return [started?.attempt, started?.lastFailure?.timeoutFailureInfo?.timeoutType];
 }
 
 async function modelCallDies(): Promise<void> {
@@ -62,7 +84,9 @@ async function modelCallDies(): Promise<void> {
 async function onceEffectDies(point: CrashPoint): Promise<number> {
   const crash = crashAt(point, 'notify');
   const model = [calls(['notify', { subject: 'x' }]), DONE];
-  return withTestRun({ agents: (r) => [clerk(r)], model, crash }, async (t) => {
+  // Little longer than its death takes to be noticed: the doubt waits for it.
+  const agents = (r: Receivers) => [clerk(r, { tools: [notifyTool(r, { timeout: '4s' })] })];
+  return withTestRun({ agents, model, crash }, async (t) => {
     const { runKey } = await t.start('clerk', TASK);
     await t.untilStatus(runKey, 'in_doubt');
     const [doubt] = await t.client.doubts();
@@ -119,6 +143,8 @@ describe('withTestRun', () => {
     await withTestRun({ agents: (r) => [clerk(r)], model }, async (t) => {
       const { runKey } = await t.start('clerk', TASK);
       await t.nextApproval(runKey);
+      // Before that its model call is still under way, and the text would say so.
+      await untilLive(t, runKey, 'await-approval');
       await expect(t.untilStatus(runKey, 'stuck', 100)).rejects.toThrow(
         `${runKey} is waiting_approval in turn 1, not stuck`,
       );

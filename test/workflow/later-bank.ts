@@ -125,6 +125,8 @@ export function withLaterBank(
       onAnswer: (report) => reports.push(report),
     });
     const server = createServer(toRequestListener(handler));
+    // A connection that the server closes while the bank writes looks like a lost webhook.
+    server.keepAliveTimeout = 0;
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     const urlOf = (tool: string): string => `http://127.0.0.1:${port}/callbacks/${tool}`;

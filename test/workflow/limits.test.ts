@@ -1,12 +1,30 @@
 // What a run may use: a poison read is cut at its own limit, and the model is asked exactly as often as the task needs.
+import { once } from 'node:events';
 import { describe, expect } from '@jest/globals';
 import { z } from 'zod';
 import { defineAgent, defineTool } from '../../domain/index.ts';
-import { withTestRun } from '../../testing/index.ts';
+import type { Bank } from '../../devstack/receivers/index.ts';
+import type { ToolContext } from '../../domain/schemas/tool-context.ts';
+import { until, withTestRun } from '../../testing/index.ts';
 import { guarantee } from '../guarantee.ts';
 
 const policy = new URL('../../bench/paying-agent.cedar', import.meta.url).pathname;
 const model = { primary: 'anthropic/claude-sonnet-5-5' };
+
+const reads = (bank: Bank): number => bank.requests({ method: 'GET' }).length;
+
+/** A query that no deadline can cut before it is on the wire: however slow the machine, each attempt is seen there. */
+function poisonQuery(bank: Bank): (input: object, ctx: ToolContext) => Promise<void> {
+  let attempts = 0;
+  return async (_input, ctx) => {
+    attempts += 1;
+    // It ends when the bank does.
+    ctx.fetch(`${bank.url}/transfers?reference=POISON`).catch(() => undefined);
+    await until(() => reads(bank) === attempts, { what: 'the query on the wire' });
+    if (!ctx.signal.aborted) await once(ctx.signal, 'abort');
+    ctx.signal.throwIfAborted();
+  };
+}
 
 describe('limits', () => {
   guarantee(
@@ -31,8 +49,7 @@ describe('limits', () => {
                   effect: 'read',
                   timeout: '300ms',
                   retry: { maximumAttempts: 3 },
-                  run: (_input, ctx) =>
-                    ctx.fetch(`${bank.url}/transfers?reference=POISON`, { signal: ctx.signal }),
+                  run: poisonQuery(bank),
                 }),
               ],
             }),
@@ -44,7 +61,7 @@ describe('limits', () => {
           const run = await t.start('asker', {});
           const { result } = await run.result();
           expect(result).toMatchObject({ kind: 'completed', turns: 2 });
-          expect(t.bank.requests().filter(({ method }) => method === 'GET')).toHaveLength(3);
+          expect(reads(t.bank)).toBe(3);
           const told = JSON.stringify(t.model.requests().at(-1)?.neutral?.messages);
           expect(told).toContain('tool_failed');
           expect(t.model.requests()).toHaveLength(2);
