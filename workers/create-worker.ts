@@ -35,6 +35,7 @@ import { type PriceTable, PRICES } from '../domain/rules/pricing.ts';
 import type { Agent } from '../domain/schemas/define-agent.ts';
 import type { AnyTool } from '../domain/schemas/define-tool.ts';
 import { toLogged } from './logged-errors.ts';
+import { createLostAttemptInterceptor } from './lost-attempts.ts';
 import { readWorkerConfig, type WorkerConfig } from './config.ts';
 import { ensureReconciler } from './reconciler-schedule.ts';
 import { announceWorker } from './registration.ts';
@@ -121,6 +122,7 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
       ...createActivities(deps, { workflows: createWorkflowsPort(client) }),
     },
     workflowBundle,
+    interceptors: { activity: [createLostAttemptInterceptor(client, config.identity, warn)] },
     ...(history
       ? { dataConverter: { ...history, failureConverterPath: failureConverterPath() } }
       : {}),
@@ -142,6 +144,7 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
           worker.shutdown();
           throw error;
         });
+        setImmediate(() => void warmUp(config)); // a spare has it already
         await running;
       } finally {
         await running.catch(() => undefined); // its error is the one above, or comes after another one

@@ -1,4 +1,4 @@
-// Loads ahead of time what the first model call of a process would load: half a second that a warm spare has to spare.
+// Loads ahead of time what the first model call of a process would load: half a second, once it polls or as a warm spare.
 import type { WorkerConfig } from './config.ts';
 
 /** Never throws: a package that is missing is explained by the call that needs it. */

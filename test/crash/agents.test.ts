@@ -123,15 +123,21 @@ describe('a worker that dies in a statement of the ledger, unseen by a superviso
       ({ activityTaskStartedEventAttributes: started }) => started ?? [],
     );
     const noticedBy = opened?.lastFailure?.timeoutFailureInfo?.timeoutType;
-    return { kind: result?.kind, attempt: opened?.attempt, noticedBy, ...booksOf(label, 1) };
+    const waitedTasks = history.events?.filter(
+      (event) => event.workflowTaskTimedOutEventAttributes,
+    );
+    const attempt = opened?.attempt;
+    return { kind: result?.kind, attempt, noticedBy, waitedTasks, ...booksOf(label, 1) };
   });
   guarantee(
     'S3-28',
     'while it opens a run → noticed by its heartbeat (4 s), not by the time-out of the step (30 s)',
     async () => {
-      const { kind, attempt, noticedBy, receipts, modelRequests } = await opening;
+      const { kind, attempt, noticedBy, waitedTasks, receipts, modelRequests } = await opening;
       expect([kind, attempt]).toEqual(['completed', 2]);
       expect(noticedBy).toBe(proto.temporal.api.enums.v1.TimeoutType.TIMEOUT_TYPE_HEARTBEAT);
+      // Nor does the workflow's next task wait on the queue that only the dead worker polled.
+      expect(waitedTasks).toEqual([]);
       expect(receipts).toEqual([1]);
       expect(modelRequests).toEqual([1, 1]);
     },
