@@ -46,35 +46,35 @@ async function leaveSilentWorker(
   const { workflowService } = client;
   const { namespace } = client.options;
   await client.withDeadline(Date.now() + LIMIT_MS, async () => {
-    const [description, { history }] = await Promise.all([
-      workflowService.describeWorkflowExecution({ namespace, execution }),
-      workflowService.getWorkflowExecutionHistoryReverse({
-        namespace,
-        execution,
-        maximumPageSize: LAST_EVENTS,
-      }),
-    ]);
-    if (!isStuckToSilent(identity, activityId, description, history?.events ?? [])) return;
-    await workflowService.resetStickyTaskQueue({ namespace, execution });
+    const asked = { namespace, execution };
+    const description = await workflowService.describeWorkflowExecution(asked);
+    if (!isLost(activityId, description)) return;
+    const { history } = await workflowService.getWorkflowExecutionHistoryReverse({
+      ...asked,
+      maximumPageSize: LAST_EVENTS,
+    });
+    const taker = lastTaker(history?.events ?? []);
+    // It may have been this one, which was only slow.
+    if (taker === undefined || taker === identity) return;
+    await workflowService.resetStickyTaskQueue(asked);
   });
 }
 
 /**
- * Whether the attempt before this one was lost to a time-out and another worker took the last workflow task. Not where a
- * task waits already: Temporal would forget its time-out with the queue. `events` are the last ones, in any order.
+ * Whether the attempt before timed out, and no workflow task waits: Temporal would forget the time-out of one that does
+ * together with its queue.
  */
-export function isStuckToSilent(
-  identity: string,
+export function isLost(
   activityId: string,
   { pendingActivities, pendingWorkflowTask }: Description,
-  events: readonly Event[],
 ): boolean {
   if (pendingWorkflowTask) return false;
-  const attempt = pendingActivities?.find((activity) => activity.activityId === activityId);
-  if (!attempt?.lastFailure?.timeoutFailureInfo) return false;
-  const [last] = events
-    .filter(({ workflowTaskStartedEventAttributes: started }) => Boolean(started))
-    .sort((a, b) => Number(b.eventId) - Number(a.eventId));
-  const taker = last?.workflowTaskStartedEventAttributes?.identity;
-  return taker !== undefined && taker !== identity;
+  const activity = pendingActivities?.find((each) => each.activityId === activityId);
+  return Boolean(activity?.lastFailure?.timeoutFailureInfo);
+}
+
+/** The identity of the worker that took the last workflow task; `events` are the last ones, newest first. */
+export function lastTaker(events: readonly Event[]): string | undefined {
+  const started = events.find((event) => event.workflowTaskStartedEventAttributes);
+  return started?.workflowTaskStartedEventAttributes?.identity ?? undefined;
 }
