@@ -45,6 +45,8 @@ export const guarantees = {
     'When a later step cannot be done, what was done before it is undone in reverse, each undoing once, also when a worker dies in its middle.',
   supervised:
     'Under `pawl worker` the runs of a killed worker go on at once, each effect once; a worker that is only frozen is left alone.',
+  noticed:
+    'Where nobody sees a worker die, its runs go on by time-outs within five seconds, at the first attempt of a step; a database that stands still for as long is no death, and no model is asked again for it.',
   fork: 'A fork decides a turn of an ended run anew: what was done from there on is kept or undone as told, the model knows which, and nothing is sent again.',
   transactional:
     'An effect in the database of the ledger is committed with its outcome or not at all; a lost answer to the commit is resolved by reading its row.',

@@ -35,7 +35,7 @@ import { type PriceTable, PRICES } from '../domain/rules/pricing.ts';
 import type { Agent } from '../domain/schemas/define-agent.ts';
 import type { AnyTool } from '../domain/schemas/define-tool.ts';
 import { toLogged } from './logged-errors.ts';
-import { createLostAttemptInterceptor } from './lost-attempts.ts';
+import { createLostAttemptsInterceptor } from './lost-attempts.ts';
 import { readWorkerConfig, type WorkerConfig } from './config.ts';
 import { ensureReconciler } from './reconciler-schedule.ts';
 import { announceWorker } from './registration.ts';
@@ -122,7 +122,9 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
       ...createActivities(deps, { workflows: createWorkflowsPort(client) }),
     },
     workflowBundle,
-    interceptors: { activity: [createLostAttemptInterceptor(client, config.identity, warn)] },
+    interceptors: {
+      activity: [createLostAttemptsInterceptor({ client, identity: config.identity, warn })],
+    },
     ...(history
       ? { dataConverter: { ...history, failureConverterPath: failureConverterPath() } }
       : {}),

@@ -24,13 +24,15 @@ const LEDGER_MARGIN_MS = 10_000;
 /** The same inside of a workflow task, which everything else of the run waits for. */
 const LOCAL_LEDGER_MARGIN_MS = 3_000;
 
+/** Behind the first time-out soon, that a dead worker's run goes on; then as slowly as a ledger that is down wants it. */
+const SOON_THEN_SLOWLY = { initialInterval: '200ms', backoffCoefficient: 4 } as const;
+
 /** Statements on the ledger: short, repeatable, tried until the database is back. */
 export const ledgerOptions: ExplicitOptions = {
   startToCloseTimeout: '30s',
   heartbeatTimeout: HEARTBEAT_TIMEOUT,
   retry: {
-    initialInterval: '200ms',
-    backoffCoefficient: 2,
+    ...SOON_THEN_SLOWLY,
     maximumInterval: '30s',
     maximumAttempts: 10_000,
   },
@@ -38,15 +40,14 @@ export const ledgerOptions: ExplicitOptions = {
 
 /**
  * The model: hopeless failures are not retryable by their type; all others bring the delay that the provider is given.
- * These intervals hold for time-outs, and for a ledger that is down.
+ * These intervals hold for time-outs, and for a ledger that is down: behind the answer each attempt is paid again.
  */
 export const modelOptions: ExplicitOptions = {
   startToCloseTimeout: '10m',
   heartbeatTimeout: HEARTBEAT_TIMEOUT,
   retry: {
-    initialInterval: '200ms',
-    backoffCoefficient: 2,
-    maximumInterval: '5s',
+    ...SOON_THEN_SLOWLY,
+    maximumInterval: '1m',
     maximumAttempts: 10_000,
   },
 };

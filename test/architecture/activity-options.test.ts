@@ -34,7 +34,7 @@ describe('activity options', () => {
   );
 
   const { ledgerOptions, modelOptions, toolOptions } = named;
-  guarantee.each('S3-28', Object.entries({ ledgerOptions, modelOptions, toolOptions }))(
+  guarantee.each('noticed', Object.entries({ ledgerOptions, modelOptions, toolOptions }))(
     '%s → by time-outs alone the next attempt of a dead worker’s step begins within 5 s',
     (_name, { heartbeatTimeout, retry }) => {
       expect(heartbeatTimeout).toBeDefined();
