@@ -7,7 +7,7 @@ import { Connection } from '@temporalio/client';
 
 import { ServerError, errorText } from './server-error.ts';
 
-const CALL_LIMIT_MS = 3000;
+const CALL_LIMIT_MS = 10_000;
 
 /** A plain connection first: gRPC hides a refused one behind its own retries, a second or more. */
 function assertListening(address: string): Promise<void> {

@@ -5,31 +5,27 @@ import type { ModeKind, ModeOptions } from '../../devstack/receivers/modes.ts';
 import { type Bank, startBank } from '../../devstack/receivers/bank.ts';
 import { type Mailbox, startMailbox } from '../../devstack/receivers/mailbox.ts';
 import type { RequestLine } from '../../devstack/receivers/receipts-log.ts';
+import { until } from '../../testing/until.ts';
 import { createScratch } from '../unit/receivers-support.ts';
 import {
   bankProbe,
   bankTool,
   createEngineBench,
-  type EngineBench,
   intentOf,
   KEY,
   mailTool,
   type PaymentTool,
 } from './support-engine.ts';
+import { createHandClock } from './support-hand-clock.ts';
 import { createLedgerBench, type LedgerBench } from './support-ledger.ts';
 
 const scratch = createScratch();
 let under: LedgerBench;
-let engine: EngineBench;
 let bank: Bank;
 let mailbox: Mailbox;
 beforeAll(async () => {
   under = await createLedgerBench();
-  engine = createEngineBench(under);
   bank = scratch.closing(await startBank({ logFile: scratch.logFile() }));
-  // The first request of a process is slow: it must not look like a fault.
-  const tool = bankTool(bank.url, { effect: KEY });
-  await engine.perform(tool, intentOf(tool, { reference: 'warm-up', cents: 1 }));
   mailbox = scratch.closing(await startMailbox({ logFile: scratch.logFile() }));
 });
 afterAll(async () => {
@@ -44,6 +40,10 @@ interface Row {
   readonly faults: readonly Fault[];
   /** Faults of the look-up. */
   readonly lookUp?: Fault;
+  /** When the time of the first send is up: the receiver has got it, or has done it. @default it never is */
+  readonly timeIsUp?: 'arrived' | 'done';
+  /** How long the engine gives the receiver before it sends for the last time. @default longer than its time-out */
+  readonly leaseMs?: number;
   readonly outcome: EffectOutcome['kind'];
   readonly receipts: number;
   /** Writes on the wire; a pair is a range. */
@@ -57,6 +57,7 @@ interface Seen {
   readonly stored: string;
 }
 
+const DAY_MS = 86_400_000;
 const once = { times: 1 };
 const nameOf = ({ faults, lookUp }: Row): string =>
   [...faults, ...(lookUp ? [['look-up', lookUp] as const] : [])]
@@ -112,19 +113,29 @@ async function carryOut(
   for (const [mode, options] of row.faults) receiver.addMode({ reference }, mode, options);
   if (row.lookUp) receiver.addMode({ reference, method: 'GET' }, ...row.lookUp);
   const intent = intentOf(tool, { reference, cents: 100 });
-  const outcome = await engine.perform(tool, intent);
-  const written = receiver
-    .requests({ method: 'POST' })
-    .filter(({ body }) => body.includes(`"${reference}"`));
+  const written = (): readonly RequestLine[] =>
+    receiver.requests({ method: 'POST' }).filter(({ body }) => body.includes(`"${reference}"`));
+  const receipts = (): number => receiver.receipts({ reference }).length;
+  const hasCome = { arrived: () => written().length > 0, done: () => receipts() > 0 };
+  const clock = createHandClock();
+  const engine = createEngineBench({ ledger: under.ledger, clock });
+  const claim = row.leaseMs === undefined ? {} : { leaseMs: row.leaseMs };
+  const [outcome] = await Promise.all([
+    engine.perform(tool, intent, { claim }),
+    row.timeIsUp && until(hasCome[row.timeIsUp]).then(clock.timeIsUp),
+  ]);
   const stored = await under.ledger.begin(intent.tenant, intent.id, intent.rootKey);
   return {
     outcome,
-    receipts: receiver.receipts({ reference }).length,
-    writes: written,
+    receipts: receipts(),
+    writes: written(),
     stored: stored?.record.state.status ?? 'unknown',
   };
 }
 
+/** The receiver has the request, or has done it as well, and the client hears nothing in time. */
+const SILENT = { timeIsUp: 'arrived' } as const;
+const DONE = { timeIsUp: 'done' } as const;
 const APPLIED = { outcome: 'applied', receipts: 1 } as const;
 const REFUSED = { outcome: 'refused', receipts: 0, writes: 1 } as const;
 const DOUBT = { outcome: 'in_doubt' } as const;
@@ -136,14 +147,26 @@ describeRows(
   [
     { faults: [], ...APPLIED, writes: 1 },
     { faults: [['slow', { delayMs: 100 }]], ...APPLIED, writes: 1 },
-    { faults: [['slow', { delayMs: 2_200, ...once }]], ...APPLIED, writes: [2, 4] },
-    { faults: [['late-commit', { delayMs: 1_900, ...once }]], ...APPLIED, writes: [2, 4] },
+    {
+      faults: [['slow', { delayMs: 2_200, ...once }]],
+      ...DONE,
+      leaseMs: 3_000,
+      ...APPLIED,
+      writes: [2, 4],
+    },
+    {
+      faults: [['late-commit', { delayMs: 1_900, ...once }]],
+      ...SILENT,
+      leaseMs: 3_000,
+      ...APPLIED,
+      writes: [2, 4],
+    },
     { faults: [['reject-before-commit']], ...REFUSED },
     { faults: [['500-before', once]], ...APPLIED, writes: 2 },
     { faults: [['500-before']], ...DOUBT, receipts: 0, writes: 4 },
     { faults: [['500-after']], ...DOUBT, receipts: 1, writes: 4 },
-    { faults: [['commit-then-hang', once]], ...APPLIED, writes: 2 },
-    { faults: [['hang-before-commit', once]], ...APPLIED, writes: 2 },
+    { faults: [['commit-then-hang', once]], ...DONE, ...APPLIED, writes: 2 },
+    { faults: [['hang-before-commit', once]], ...SILENT, ...APPLIED, writes: 2 },
     { faults: [['commit-then-reset', once]], ...APPLIED, writes: 2 },
     { faults: [['reset-mid-body', once]], ...APPLIED, writes: 2 },
     { faults: [['409-in-flight', once]], ...APPLIED, writes: 2 },
@@ -156,7 +179,12 @@ describeRows(
       ...APPLIED,
       writes: 3,
     },
-    { faults: [['hang-before-commit', once], ['reject-before-commit']], ...REFUSED, writes: 2 },
+    {
+      faults: [['hang-before-commit', once], ['reject-before-commit']],
+      ...SILENT,
+      ...REFUSED,
+      writes: 2,
+    },
   ],
 );
 
@@ -168,7 +196,7 @@ describeRows(
     { faults: [], ...APPLIED, writes: 1 },
     { faults: [['500-after']], ...APPLIED, writes: 4 },
     { faults: [['500-before']], ...DOUBT, receipts: 0, writes: 4 },
-    { faults: [['commit-then-hang', once]], ...APPLIED, writes: 2 },
+    { faults: [['commit-then-hang', once]], ...DONE, ...APPLIED, writes: 2 },
   ],
 );
 
@@ -179,20 +207,22 @@ describeRows(
   [
     { faults: [], ...APPLIED, writes: 1 },
     { faults: [['slow', { delayMs: 100 }]], ...APPLIED, writes: 1 },
-    { faults: [['slow', { delayMs: 2_200, ...once }]], ...APPLIED, writes: 1 },
-    { faults: [['late-commit', { delayMs: 3_000, ...once }]], ...APPLIED, writes: 1 },
+    { faults: [['slow', { delayMs: 2_200, ...once }]], ...DONE, ...APPLIED, writes: 1 },
+    // Later than two looks, sooner than the settle window.
+    { faults: [['late-commit', { delayMs: 1_200, ...once }]], ...SILENT, ...APPLIED, writes: 1 },
     { faults: [['reject-before-commit']], ...REFUSED },
     { faults: [['500-before', once]], ...APPLIED, writes: 2 },
     { faults: [['500-after', once]], ...APPLIED, writes: 1 },
-    { faults: [['commit-then-hang', once]], ...APPLIED, writes: 1 },
-    { faults: [['hang-before-commit', once]], ...APPLIED, writes: 2 },
+    { faults: [['commit-then-hang', once]], ...DONE, ...APPLIED, writes: 1 },
+    { faults: [['hang-before-commit', once]], ...SILENT, ...APPLIED, writes: 2 },
     { faults: [['commit-then-reset', once]], ...APPLIED, writes: 1 },
     { faults: [['reset-mid-body', once]], ...APPLIED, writes: 1 },
     { faults: [['409-in-flight', once]], ...APPLIED, writes: 2 },
     { faults: [['429', { retryAfterSeconds: 1, ...once }]], ...APPLIED, writes: 2 },
     {
       faults: [['commit-then-hang', once]],
-      lookUp: ['stale-lookup', { delayMs: 3_000 }],
+      lookUp: ['stale-lookup', { delayMs: 1_200 }],
+      ...DONE,
       ...APPLIED,
       writes: 1,
     },
@@ -215,11 +245,11 @@ describeRows(
     { faults: [], ...APPLIED, writes: 1 },
     { faults: [['slow', { delayMs: 100 }]], ...APPLIED, writes: 1 },
     { faults: [['reject-before-commit']], ...REFUSED },
-    { faults: [['slow', { delayMs: 2_200 }]], ...DOUBT, receipts: 1, writes: 1 },
+    { faults: [['slow', { delayMs: 2_200 }]], ...DONE, ...DOUBT, receipts: 1, writes: 1 },
     { faults: [['500-before']], ...DOUBT, receipts: 0, writes: 1 },
     { faults: [['500-after']], ...DOUBT, receipts: 1, writes: 1 },
-    { faults: [['commit-then-hang']], ...DOUBT, receipts: 1, writes: 1 },
-    { faults: [['hang-before-commit']], ...DOUBT, receipts: 0, writes: 1 },
+    { faults: [['commit-then-hang']], ...DONE, ...DOUBT, receipts: 1, writes: 1 },
+    { faults: [['hang-before-commit']], ...SILENT, ...DOUBT, receipts: 0, writes: 1 },
     { faults: [['commit-then-reset']], ...DOUBT, receipts: 1, writes: 1 },
     { faults: [['reset-mid-body']], ...DOUBT, receipts: 1, writes: 1 },
     { faults: [['429']], ...DOUBT, receipts: 0, writes: 1 },
@@ -227,24 +257,18 @@ describeRows(
 );
 
 describe('a key that the receiver forgets', () => {
-  const short = { timeout: '100ms' as const, effect: { key: { retention: '1s' as const } } };
   /** A bank that has lost the answer once and honours no key any more; the retry comes after the horizon. */
   async function late(reference: string, tool: PaymentTool) {
     bank.addMode({ reference }, 'commit-then-reset', once);
     bank.addMode({ reference }, 'key-expiry');
     const intent = intentOf(tool, { reference, cents: 100 });
-    const beforeRetry = async (): Promise<void> => {
-      for (;;) {
-        const begin = await under.ledger.begin(intent.tenant, intent.id, intent.rootKey);
-        if (begin && begin.nowMs > (begin.record.firstSentAtMs ?? Infinity) + 1_000) return;
-      }
-    };
-    const outcome = await engine.perform(tool, intent, { beforeRetry });
+    const beforeRetry = (): Promise<void> => under.pass(intent, DAY_MS);
+    const outcome = await createEngineBench(under).perform(tool, intent, { beforeRetry });
     return { outcome, receipts: bank.receipts({ reference }).length };
   }
 
   it('a retry past the horizon → not resent: in doubt', async () => {
-    expect(await late('forgotten', bankTool(bank.url, short))).toMatchObject({
+    expect(await late('forgotten', bankTool(bank.url, { effect: KEY }))).toMatchObject({
       outcome: {
         kind: 'in_doubt',
         reason: 'sent, no definite answer, and the receiver no longer honours the key',
@@ -254,8 +278,8 @@ describe('a key that the receiver forgets', () => {
   });
 
   it('a retry past the horizon, with a probe → asked, and found', async () => {
-    const effect = { ...short.effect, probe: bankProbe(bank.url) };
-    expect(await late('asked', bankTool(bank.url, { ...short, effect }))).toMatchObject({
+    const effect = { ...KEY, probe: bankProbe(bank.url) };
+    expect(await late('asked', bankTool(bank.url, { effect }))).toMatchObject({
       outcome: { kind: 'applied', alreadyApplied: false },
       receipts: 1,
     });

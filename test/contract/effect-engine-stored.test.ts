@@ -330,7 +330,6 @@ describe('stored a moment ago, by an attempt that does not get as far as its per
     const tool = paymentTool({
       effect: 'once',
       wire: 'own',
-      timeout: '100ms',
       run: () => {
         runs += 1;
         return Promise.resolve({ id: 'own' });

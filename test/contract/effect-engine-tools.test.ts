@@ -15,6 +15,7 @@ import {
   type Receipt,
 } from './support-engine.ts';
 import { newCase, onceWith, transfer, useEngine } from './support-engine-suite.ts';
+import { createHandClock } from './support-hand-clock.ts';
 
 const at = useEngine();
 const servers: LocalServer[] = [];
@@ -296,15 +297,15 @@ describe('an answer that was not expected', () => {
   });
 
   it('a tool that ignores its signal → left behind at its time-out', async () => {
-    const tool = onceWith(
-      async ({ reference }, ctx) => {
-        await at.send(ctx, transfer(reference));
-        return new Promise<Receipt>(() => undefined);
-      },
-      { timeout: '300ms' },
-    );
+    const clock = createHandClock();
+    const tool = onceWith(async ({ reference }, ctx) => {
+      await at.send(ctx, transfer(reference));
+      clock.timeIsUp();
+      return new Promise<Receipt>(() => undefined);
+    });
     const { reference, intent } = newCase(tool);
-    expect(await at.engine.perform(tool, intent)).toMatchObject({ kind: 'in_doubt' });
+    const engine = createEngineBench({ ledger: at.under.ledger, clock });
+    expect(await engine.perform(tool, intent)).toMatchObject({ kind: 'in_doubt' });
     expect(at.receiptsOf(reference)).toBe(1);
   });
 
@@ -319,7 +320,7 @@ describe('an answer that was not expected', () => {
     ).resolves.toMatchObject({
       kind: 'in_doubt',
     });
-    expect(performance.now() - startedMs).toBeLessThan(5_000);
+    expect(performance.now() - startedMs).toBeLessThan(15_000);
   });
 });
 

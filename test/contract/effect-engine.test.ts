@@ -249,12 +249,13 @@ describe('a zombie', () => {
   });
 
   it('frozen after the answer, its effect in doubt meanwhile → its late answer settles it', async () => {
-    const tool = mailTool(at.mailbox.url, { timeout: '5s' });
+    const tool = mailTool(at.mailbox.url);
     const { reference, intent } = newCase(tool);
     const zombie = freezing('before-settle');
-    const old = zombie.engine.attempt(tool, intent, { claim: { leaseMs: 300 } });
+    const old = zombie.engine.attempt(tool, intent);
     await zombie.gate.reached;
-    await at.ledger.leaseEnds(intent);
+    // Its lease, and not its time-out: the answer has come.
+    await at.under.pass(intent, 60_000);
     expect(await at.engine.perform(tool, intent)).toMatchObject({ kind: 'in_doubt' });
     zombie.gate.open();
     expect(await old).toMatchObject({ kind: 'applied' });
@@ -276,7 +277,7 @@ describe('a zombie', () => {
     });
     const { reference, intent } = newCase(tool);
     at.bank.addMode({ reference }, 'slow', { delayMs: 500 });
-    const old = at.engine.attempt(tool, intent, { claim: { attempt: 4 } });
+    const old = at.engine.perform(tool, intent, { claim: { attempt: 4 } });
     await gate.reached;
     const next = at.engine.perform(tool, intent);
     for (;;) if (at.writesOf(reference).length > 0 || !(await at.ledger.read(intent))) break;

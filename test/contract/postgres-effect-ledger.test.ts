@@ -1,4 +1,5 @@
 // The effect ledger on PostgreSQL: the conformance suite, as the engine's own role, and what only a database can promise.
+import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   type Database,
@@ -147,8 +148,9 @@ describe('the ledger’s database', () => {
     const database = opening(openDatabase({ url: under.url, connectionsMax: 1 }));
     const broken = database.transaction(async (tx) => {
       const { rows } = await tx.query<{ pid: number }>('select pg_backend_pid() as pid');
+      const ended = once(tx, 'end');
       await under.database.query('select pg_terminate_backend($1)', [rows[0]?.pid]);
-      await new Promise((resolve) => tx.once('end', resolve));
+      await ended;
       await tx.query('select 1');
     });
     await expect(broken).rejects.toBeInstanceOf(LedgerUnavailable);

@@ -1,6 +1,7 @@
 // The effect engine on a real ledger, with tools for the fake receivers, driven as Temporal would drive it.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import type { Clock } from '../../activities/clock.ts';
 import type { CrashHook } from '../../activities/effects/crash-points.ts';
 import { createEffectEngine, type EffectJob } from '../../activities/effects/effect-engine.ts';
 import { fingerprint, shortId } from '../../activities/effects/fingerprint.ts';
@@ -71,14 +72,14 @@ export function mailTool(url: string, options: PaymentOptions = {}): PaymentTool
   });
 }
 
-/** Any tool that takes a payment. */
+/** Any tool that takes a payment; its time-out is longer than every stall of the machine. */
 export function paymentTool(options: PaymentOptions): PaymentTool {
   return defineTool<Payment, Receipt>({
     name: 'pay',
     description: 'Pay.',
     input: payment,
     output: receipt,
-    timeout: '1500ms',
+    timeout: '20s',
     run: () => Promise.reject(new Error('no run')),
     ...options,
   });
@@ -143,6 +144,8 @@ export interface EngineOptions {
   readonly ledger: EffectLedger;
   readonly crash?: CrashHook;
   readonly wire?: typeof fetch;
+  /** @default the machine's own */
+  readonly clock?: Clock;
   /** @default 0.9, so that a case repeats */
   readonly random?: () => number;
 }
@@ -155,12 +158,14 @@ export function createEngineBench({
   ledger,
   crash = () => undefined,
   wire,
+  clock,
   random = () => 0.9,
 }: EngineOptions): EngineBench {
   const engine = createEffectEngine({
     ledger,
     crash,
     wire: wire ?? createWire({ privateNetworks: 'allow' }),
+    ...(clock ? { clock } : {}),
     random,
   });
   const bench: EngineBench = {

@@ -3,7 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { createConfiguredKeys } from '../../activities/encryption/encryption.ts';
 import { migrate } from '../../activities/ledger/migrate.ts';
 import { type Database, openDatabase } from '../../activities/ledger/database.ts';
-import type { EffectLedger, EffectRecord } from '../../activities/ledger/effect-ledger.ts';
+import type {
+  EffectIntent,
+  EffectLedger,
+  EffectRecord,
+} from '../../activities/ledger/effect-ledger.ts';
 import { createPostgresEffectLedger } from '../../activities/ledger/postgres-effect-ledger.ts';
 import {
   createTestDatabase,
@@ -16,6 +20,8 @@ export interface LedgerBench extends LedgerUnderTest {
   readonly url: string;
   /** The owner's way in, for what no role of Pawl may do. */
   readonly database: Database;
+  /** For this one effect so much time passes: its lease and its key are older then, and nobody has waited. */
+  pass(effect: EffectIntent, delayMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -60,6 +66,14 @@ export async function createLedgerBench({ role }: { role?: string } = {}): Promi
          where tenant = $1 and effect_id = $2 order by ordinal`,
         [tenant, id],
       ),
+    async pass({ tenant, id }, delayMs) {
+      await database.query(
+        `update pawl.effects set lease_until = lease_until - passed, first_sent_at = first_sent_at - passed
+         from (values ($3::double precision * interval '1 millisecond')) as time (passed)
+         where tenant = $1 and id = $2`,
+        [tenant, id, delayMs],
+      );
+    },
     async close() {
       if (engine !== database) await engine.close();
       await database.close();

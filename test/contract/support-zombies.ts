@@ -104,7 +104,8 @@ function attempt(
 }
 
 const ATTEMPTS_MAX = 50;
-const RETRY_MS = 300;
+/** All of them together outlast two leases: a bank that is still at work on the zombie's request refuses the key. */
+const RETRY_MS = 2_000;
 
 /** Attempts of healthy workers, until the outcome is definite or in doubt. */
 async function finish(setting: ZombieSetting, one: ZombieCase): Promise<EffectOutcome> {

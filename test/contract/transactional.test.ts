@@ -15,6 +15,8 @@ import {
   paymentTool,
   type Receipt,
 } from './support-engine.ts';
+import { createGate } from './support-gates.ts';
+import { createHandClock } from './support-hand-clock.ts';
 import { createLedgerBench, type LedgerBench } from './support-ledger.ts';
 
 let under: LedgerBench;
@@ -158,17 +160,16 @@ describe('a transactional effect', () => {
 
   it('a tool that commits by itself → in doubt, and never run again', async () => {
     let runs = 0;
-    const tool = book(
-      async (input, ctx) => {
-        runs += 1;
-        const receipt = await insert(input, ctx);
-        await ctx.transaction.query('commit');
-        return receipt;
-      },
-      { timeout: '300ms' },
-    );
+    const tool = book(async (input, ctx) => {
+      runs += 1;
+      const receipt = await insert(input, ctx);
+      await ctx.transaction.query('commit');
+      return receipt;
+    });
     const payment = newPayment();
-    const outcome = await engine.perform(tool, intentOf(tool, payment));
+    const intent = intentOf(tool, payment);
+    const beforeRetry = (): Promise<void> => under.pass(intent, 60_000);
+    const outcome = await engine.perform(tool, intent, { beforeRetry });
     expect(outcome).toMatchObject({
       kind: 'in_doubt',
       reason: expect.stringContaining('ended the transaction itself'),
@@ -177,21 +178,27 @@ describe('a transactional effect', () => {
   });
 
   it('a tool that outlives its time → rolled back, and its late statements are refused', async () => {
+    const clock = createHandClock();
+    const gate = createGate();
     let late: Promise<unknown> | undefined;
     const tool = book(
       async (input, ctx) => {
         const receipt = await insert(input, ctx);
-        await new Promise((resolve) => ctx.signal.addEventListener('abort', resolve));
-        late = new Promise((resolve) => setTimeout(resolve, 50)).then(() => insert(input, ctx));
-        late.catch(() => undefined);
+        clock.timeIsUp();
+        late = gate.pass().then(() => insert(input, ctx));
         await late;
         return receipt;
       },
-      { timeout: '200ms', retry: { maximumAttempts: 1 } },
+      { retry: { maximumAttempts: 1 } },
     );
     const payment = newPayment();
-    const outcome = await engine.perform(tool, intentOf(tool, payment));
+    const { ledger } = under;
+    const outcome = await createEngineBench({ ledger, clock }).perform(
+      tool,
+      intentOf(tool, payment),
+    );
     expect(outcome).toMatchObject({ kind: 'refused', code: 'tool_failed' });
+    gate.open();
     await expect(late).rejects.toThrow('This transaction has ended');
     expect(await rowsOf(payment)).toBe(0);
   });

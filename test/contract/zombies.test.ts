@@ -2,11 +2,11 @@
 // PAWL_ZOMBIE_SEED=n repeats a choice (printed); PAWL_ZOMBIES_POSTGRES=n: so many of them on a real database.
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import { systemClock } from '../../activities/clock.ts';
 import { createWire } from '../../activities/effects/wire.ts';
+import type { EffectIntent, EffectLedger } from '../../activities/ledger/effect-ledger.ts';
 import { seededRandom } from '../../devstack/contrast/plan.ts';
 import { type Bank, startBank } from '../../devstack/receivers/bank.ts';
-import type { LedgerUnderTest, StoredFact } from '../../testing/effect-ledger-fixture.ts';
+import type { StoredFact } from '../../testing/effect-ledger-fixture.ts';
 import { createMemoryEffectLedger } from '../../testing/memory-effect-ledger.ts';
 import { guarantee } from '../guarantee.ts';
 import { createScratch } from '../unit/receivers-support.ts';
@@ -100,22 +100,30 @@ function judge(
   };
 }
 
-type ToSetting = (reference: string) => ZombieSetting;
+/** As a worker's claim: a little longer than the time-out. */
+const LEASE_MS = 31_000;
+
+type ToSetting = (intent: EffectIntent) => Omit<ZombieSetting, 'wire' | 'sendsOf'>;
 
 /** `count` wake-ups of effects and points by the seed, some at the same time. */
-async function wakeMany(count: number, leaseMs: number, toSetting: ToSetting): Promise<Count> {
+async function wakeMany(count: number, toSetting: ToSetting): Promise<Count> {
   const random = seededRandom(seed);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
   const cases = Array.from({ length: count }, (): ZombieCase & { reference: string } => {
     const tool = pick(tools);
     const reference = `INV-${randomUUID()}`;
     const intent = intentOf(tool, { reference, cents: 100 });
-    return { tool, intent, point: pick(ZOMBIE_POINTS), leaseMs, reference };
+    return { tool, intent, point: pick(ZOMBIE_POINTS), leaseMs: LEASE_MS, reference };
   });
   const judged: Omit<Count, 'wakeUps'>[] = [];
   const work = async (): Promise<void> => {
     for (let one = cases.pop(); one; one = cases.pop()) {
-      judged.push(judge(await wakeUp(toSetting(one.reference), one), one));
+      const setting = {
+        ...toSetting(one.intent),
+        wire,
+        sendsOf: () => sendsOf(one.reference),
+      };
+      judged.push(judge(await wakeUp(setting, one), one));
     }
   };
   await Promise.all(Array.from({ length: SIDE_BY_SIDE }, work));
@@ -143,10 +151,9 @@ describe('attempts that wake up when another one has finished', () => {
     ['S1-13', 'F-18', 'law-04-facts'],
     `${IN_MEMORY} of them, stopped anywhere → no send, no claim, every late fact is kept`,
     async () => {
-      const count = await wakeMany(IN_MEMORY, 31_000, (reference) => {
+      const count = await wakeMany(IN_MEMORY, () => {
         const clock = createStoppedClock();
-        const under: Pick<LedgerUnderTest, 'ledger' | 'facts'> = underMemory(clock);
-        return { under, wire, clock, pass: clock.pass, sendsOf: () => sendsOf(reference) };
+        return { under: underMemory(clock), clock, pass: clock.pass };
       });
       print('in memory', count);
       expect(count).toEqual({ wakeUps: IN_MEMORY, sends: 0, claims: 0 });
@@ -156,15 +163,12 @@ describe('attempts that wake up when another one has finished', () => {
 
   guarantee(
     ['S1-13', 'F-18', 'F-04', 'law-04-facts'],
-    'on a real database, in real time → the same',
+    'on a real database → the same',
     async () => {
-      const count = await wakeMany(ON_POSTGRES, 2_000, (reference) => ({
-        under: postgres,
-        wire,
-        clock: systemClock,
-        pass: systemClock.sleep,
-        sendsOf: () => sendsOf(reference),
-      }));
+      const count = await wakeMany(ON_POSTGRES, (intent) => {
+        const clock = createStoppedClock();
+        return { under: underPostgres(intent, clock), clock, pass: clock.pass };
+      });
       print('on PostgreSQL', count);
       expect(count).toEqual({ wakeUps: ON_POSTGRES, sends: 0, claims: 0 });
     },
@@ -172,7 +176,22 @@ describe('attempts that wake up when another one has finished', () => {
   );
 });
 
-function underMemory(clock: { nowMs(): number }): Pick<LedgerUnderTest, 'ledger' | 'facts'> {
+type Under = ZombieSetting['under'];
+
+function underMemory(clock: { nowMs(): number }): Under {
   const ledger = createMemoryEffectLedger({ clock });
   return { ledger, facts: ledger.facts };
+}
+
+/** The database has a clock of its own: before each look the effect gets as much older as time has passed on this one. */
+function underPostgres(intent: EffectIntent, clock: { nowMs(): number }): Under {
+  let seenAtMs = clock.nowMs();
+  const begin: EffectLedger['begin'] = async (...look) => {
+    const passedMs = clock.nowMs() - seenAtMs;
+    seenAtMs += passedMs;
+    // Not while it is looked at: an effect that has changed since is looked at again, for ever.
+    if (passedMs > 0) await postgres.pass(intent, passedMs);
+    return postgres.ledger.begin(...look);
+  };
+  return { ledger: { ...postgres.ledger, begin }, facts: postgres.facts };
 }

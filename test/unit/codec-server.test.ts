@@ -30,11 +30,24 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-const decode = (headers: Record<string, string>, body: unknown = { payloads: [sealed] }) =>
-  fetch(`${server.url}/decode`, { method: 'POST', headers, body: JSON.stringify(body) });
+interface Asked {
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string | URLSearchParams;
+}
 
-const logIn = (given: string) =>
-  fetch(server.url, { method: 'POST', body: new URLSearchParams({ token: given }) });
+/** On a connection of its own: a kept one may be closed by the server just when it is used again. */
+const ask = (path: string, { method = 'POST', headers, body }: Asked) =>
+  fetch(`${server.url}${path}`, {
+    method,
+    headers: { ...headers, connection: 'close' },
+    body: body ?? null,
+  });
+
+const decode = (headers: Record<string, string>, body: unknown = { payloads: [sealed] }) =>
+  ask('/decode', { headers, body: JSON.stringify(body) });
+
+const logIn = (given: string) => ask('/', { body: new URLSearchParams({ token: given }) });
 
 describe('codec server', () => {
   guarantee(
@@ -83,12 +96,12 @@ describe('codec server', () => {
   });
 
   guarantee('codec-server', 'a preflight → only the UI is let in', async () => {
-    const ask = (origin: string) =>
-      fetch(`${server.url}/decode`, { method: 'OPTIONS', headers: { origin } });
-    const mine = await ask(UI);
+    const preflight = (origin: string) =>
+      ask('/decode', { method: 'OPTIONS', headers: { origin } });
+    const mine = await preflight(UI);
     expect(mine.status).toBe(204);
     expect(mine.headers.get('access-control-allow-credentials')).toBe('true');
-    const other = await ask('http://evil.example');
+    const other = await preflight('http://evil.example');
     expect(other.status).toBe(403);
     expect(other.headers.get('access-control-allow-origin')).toBeNull();
   });
@@ -99,11 +112,8 @@ describe('codec server', () => {
     const changed = await decode(headers, { payloads: [{ ...sealed, data }] });
     expect(changed.status).toBe(400);
     expect(await changed.text()).toContain('was changed');
-    const body = '{';
-    expect((await fetch(`${server.url}/decode`, { method: 'POST', headers, body })).status).toBe(
-      400,
-    );
-    expect((await fetch(`${server.url}/encode`, { method: 'POST', headers })).status).toBe(404);
+    expect((await ask('/decode', { headers, body: '{' })).status).toBe(400);
+    expect((await ask('/encode', { headers })).status).toBe(404);
     expect(seen.some(({ status, payloads }) => status === 200 && payloads === 2)).toBe(true);
     expect(JSON.stringify(seen)).not.toContain('words');
   });

@@ -27,7 +27,7 @@ function letGo(held: WeakRef<object> | undefined): Promise<true> {
       collectGarbage();
       return held?.deref() === undefined;
     },
-    { what: 'what the call has given to be garbage', timeoutMs: 5_000 },
+    { what: 'what the call has given to be garbage' },
   );
 }
 

@@ -1,12 +1,20 @@
 // Heartbeats of an attempt, and how it knows that Temporal has given it up: by its own clock, or told.
 import type { Context } from '@temporalio/activity';
 import { ActivityCancellationDetails } from '@temporalio/common';
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { type IsGivenUp, withHeartbeat } from '../../activities/heartbeat.ts';
 
+/** Shorter than a freeze. */
 const TIMEOUT_MS = 60;
-/** A third of 4 s, and a little. */
-const LOCAL_BEAT_MS = 1_400;
+/** Longer than every stall of the machine. */
+const LONG_MS = 60_000;
+/** So long may a local one be silent. */
+const LOCAL_SILENCE_MS = 4_000;
+
+afterEach(() => {
+  jest.restoreAllMocks();
+  jest.useRealTimers();
+});
 
 interface FakeContext {
   readonly info: { readonly heartbeatTimeoutMs: number | undefined; readonly isLocal?: boolean };
@@ -15,8 +23,8 @@ interface FakeContext {
 }
 
 function inAttempt(
+  heartbeatTimeoutMs: number | undefined,
   work: (isGivenUp: IsGivenUp, context: FakeContext) => void | Promise<void>,
-  heartbeatTimeoutMs: number | undefined = TIMEOUT_MS,
 ): Promise<void> {
   const context: FakeContext = { info: { heartbeatTimeoutMs }, heartbeat: () => undefined };
   return withHeartbeat(context as unknown as Context, async (isGivenUp) =>
@@ -31,16 +39,16 @@ function freeze(delayMs: number): void {
 
 describe('an attempt', () => {
   it('has just begun → not given up', () =>
-    inAttempt((isGivenUp) => expect(isGivenUp()).toBe(false)));
+    inAttempt(LONG_MS, (isGivenUp) => expect(isGivenUp()).toBe(false)));
 
   it('its process was frozen past the heartbeat time-out → given up, at the very next line', () =>
-    inAttempt((isGivenUp) => {
+    inAttempt(TIMEOUT_MS, (isGivenUp) => {
       freeze(TIMEOUT_MS + 20);
       expect(isGivenUp()).toBe(true);
     }));
 
   it('it beats again after the freeze → given up all the same', () =>
-    inAttempt(async (isGivenUp, context) => {
+    inAttempt(TIMEOUT_MS, async (isGivenUp, context) => {
       freeze(TIMEOUT_MS + 20);
       await new Promise<void>((resolve) => (context.heartbeat = resolve));
       expect(isGivenUp()).toBe(true);
@@ -50,10 +58,13 @@ describe('an attempt', () => {
     const beats: string[] = [];
     const info = { heartbeatTimeoutMs: undefined, isLocal: true };
     const context: FakeContext = { info, heartbeat: () => void beats.push('beat') };
+    jest.useFakeTimers();
     return withHeartbeat(context as unknown as Context, async (isGivenUp) => {
-      await new Promise((resolve) => setTimeout(resolve, LOCAL_BEAT_MS));
+      jest.advanceTimersByTime(3 * LOCAL_SILENCE_MS);
       expect(isGivenUp()).toBe(false);
-      freeze(4_000);
+      // Frozen: the clock has gone on, and no timer has.
+      const thawedAtMs = performance.now() + LOCAL_SILENCE_MS + 1;
+      jest.spyOn(performance, 'now').mockReturnValue(thawedAtMs);
       expect(isGivenUp()).toBe(true);
       expect(beats).toEqual([]);
     });
@@ -62,15 +73,15 @@ describe('an attempt', () => {
   it.each([[{ notFound: true }], [{ timedOut: true }], [{ reset: true }]])(
     'Temporal says %o → given up',
     (told) =>
-      inAttempt((isGivenUp, context) => {
+      inAttempt(undefined, (isGivenUp, context) => {
         context.cancellationDetails = new ActivityCancellationDetails(told);
         expect(isGivenUp()).toBe(true);
-      }, undefined),
+      }),
   );
 
   it('a wish to cancel → not given up: what was sent has to be settled', () =>
-    inAttempt((isGivenUp, context) => {
+    inAttempt(undefined, (isGivenUp, context) => {
       context.cancellationDetails = new ActivityCancellationDetails({ cancelRequested: true });
       expect(isGivenUp()).toBe(false);
-    }, undefined));
+    }));
 });

@@ -31,7 +31,7 @@ const context: ToolContext = {
   effect: 'ef_1',
   runKey: 'run_1',
   tenant: 't',
-  signal: AbortSignal.timeout(10_000),
+  signal: new AbortController().signal,
 };
 
 /** What the effect throws, or a failure of the test. */

@@ -40,6 +40,8 @@ export async function serve(
       answer(request, response);
     });
   });
+  // A kept connection that the server closes first looks like a lost answer.
+  server.keepAliveTimeout = 0;
   const listening = await listen(server, host);
   return { ...listening, arrived, close: () => closeHttp(server) };
 }

@@ -10,6 +10,7 @@ import {
   hang,
   type ModelAnswer,
   type ModelProvider,
+  type ModelScript,
   reset,
   scriptedReplies,
   type ScriptedReplies,
@@ -53,7 +54,7 @@ export function callContext(more: Partial<ModelCallContext> = {}) {
 
 /** A provider that says the replies in order. */
 export async function startScripted(
-  replies: readonly ModelAnswer[],
+  replies: readonly (ModelAnswer | ModelScript)[],
 ): Promise<{ provider: ModelProvider; script: ScriptedReplies; bodies(): string[] }> {
   const script = scriptedReplies(replies);
   const provider = await startModelProvider({ script });
@@ -71,7 +72,7 @@ type Scripted = Awaited<ReturnType<typeof startScripted>>;
 
 /** Registers the shared cases; call it inside a `describe`. */
 export function describeAdapter(under: AdapterUnderTest): {
-  start(...replies: ModelAnswer[]): Promise<Scripted & { adapter: Adapter }>;
+  start(...replies: (ModelAnswer | ModelScript)[]): Promise<Scripted & { adapter: Adapter }>;
 } {
   const closers: Array<() => Promise<void>> = [];
   let apiKey = API_KEY;
@@ -80,7 +81,7 @@ export function describeAdapter(under: AdapterUnderTest): {
     await Promise.all(closers.splice(0).map((close) => close()));
   });
 
-  const start = async (...replies: ModelAnswer[]) => {
+  const start = async (...replies: (ModelAnswer | ModelScript)[]) => {
     const scripted = await startScripted(replies);
     closers.push(() => scripted.provider.close());
     const baseURL = under.baseUrl(scripted.provider);
@@ -264,11 +265,11 @@ export function describeAdapter(under: AdapterUnderTest): {
   });
 
   it('retry-after-ms → exact; retry-after → seconds; a date → from now', async () => {
-    const date = new Date(Date.now() + 60_000).toUTCString();
+    const inAMinute = (): string => new Date(Date.now() + 60_000).toUTCString();
     const { adapter } = await start(
       failWith(429, { retryAfterMs: 7_123 }),
       failWith(429, { retryAfterSeconds: 3 }),
-      failWith(529, { headers: { 'retry-after': date } }),
+      () => failWith(529, { headers: { 'retry-after': inAMinute() } }),
     );
     expect((await failureOf(adapter))['retryAfterMs']).toBe(7_123);
     expect((await failureOf(adapter))['retryAfterMs']).toBe(3_000);
@@ -319,7 +320,9 @@ export function describeAdapter(under: AdapterUnderTest): {
     const { provider } = await start(hang());
     const baseURL = under.baseUrl(provider);
     const impatient = under.create({ apiKey, baseURL, timeoutMs: 100 });
-    const { context } = callContext({ fetch: fetchOfThisRealm });
+    const { context } = callContext({
+      fetch: patientFetch(() => provider.requests().length === 1),
+    });
     expect(await failureOf(impatient, context)).toMatchObject({ kind: 'timeout' });
     expect(provider.requests()).toHaveLength(1);
   });
@@ -378,6 +381,17 @@ const fetchOfThisRealm: typeof fetch = async (input, init) => {
     throw Object.assign(new Error(message), { name });
   }
 };
+
+/** A request that is given up only once it has arrived: on a slow machine the time may be up before. */
+function patientFetch(hasArrived: () => boolean): typeof fetch {
+  return (input, init) => {
+    const ends = new AbortController();
+    const end = (): void => void until(hasArrived).then(() => ends.abort());
+    if (init?.signal?.aborted) end();
+    else init?.signal?.addEventListener('abort', end, { once: true });
+    return fetchOfThisRealm(input, { ...init, signal: ends.signal });
+  };
+}
 
 /** Waits for a condition that a real server makes true. */
 async function until(isTrue: () => boolean): Promise<void> {

@@ -21,45 +21,79 @@ afterEach(() => scratch.cleanUp());
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 const lookUp = async (): Promise<any[]> => (await get(bank.url, '/transfers?reference=INV-1')).body;
 
-/** Sends, waits until the condition holds, goes away, and says how the wait ended. */
-async function sendAndLeave(condition: () => boolean): Promise<string> {
+/** Longer than every test: only the end of the bank ends it. */
+const NEVER_MS = 600_000;
+
+/** Sends, waits until the condition holds, looks around, goes away, and says how the wait ended. */
+async function sendAndLeave(
+  condition: () => boolean,
+  meanwhile: () => Promise<void> = () => Promise.resolve(),
+): Promise<string> {
   const leaving = new AbortController();
   const sent = wireError(post(bank.url, { key: 'k1', signal: leaving.signal }));
   await until(condition);
+  await meanwhile();
   leaving.abort();
   return sent;
 }
 
+/** From the arrival of the first request to the first receipt, by the bank's own log. */
+function tookMs(): number {
+  return (bank.receipts()[0]?.atMs ?? NaN) - (bank.requests()[0]?.atMs ?? NaN);
+}
+
+/** A transfer that is pending for so long, and a bank that goes on with its log. */
+async function acceptAndRestart(delayMs: number): Promise<void> {
+  bank.setMode('INV-1', 'pending', { delayMs });
+  await post(bank.url, { key: 'k1' });
+  await bank.close();
+  const { logFile } = bank;
+  bank = scratch.closing(await startBank({ logFile }));
+}
+
 describe('modes of the bank', () => {
-  it('slow → committed at once, answered later; the key is in flight until then', async () => {
+  it('slow → committed at once, without an answer; the key is in flight until then', async () => {
+    bank.setMode('INV-1', 'slow', { delayMs: NEVER_MS, times: 1 });
+    const isDone = (): boolean => bank.receipts().length === 1;
+    const end = await sendAndLeave(isDone, async () =>
+      expect(await post(bank.url, { key: 'k1' })).toMatchObject({
+        status: 409,
+        body: { error: { code: 'key_in_flight' } },
+      }),
+    );
+    expect(end).toBe('AbortError');
+    expect(bank.receipts()).toHaveLength(1);
+  });
+
+  it('slow → answered when its time has come, and from then on again', async () => {
     bank.setMode('INV-1', 'slow', { delayMs: 300, times: 1 });
     const startedAtMs = Date.now();
-    const slow = post(bank.url, { key: 'k1' });
-    await until(() => bank.receipts().length === 1);
-    expect(await post(bank.url, { key: 'k1' })).toMatchObject({
-      status: 409,
-      body: { error: { code: 'key_in_flight' } },
-    });
-    expect((await slow).status).toBe(201);
+    expect((await post(bank.url, { key: 'k1' })).status).toBe(201);
     expect(Date.now() - startedAtMs).toBeGreaterThanOrEqual(299);
     expect((await post(bank.url, { key: 'k1' })).headers.get('idempotent-replayed')).toBe('true');
     expect(bank.receipts()).toHaveLength(1);
   });
 
-  it('late-commit → a look-up meanwhile finds nothing, and then the transfer is there', async () => {
+  it('late-commit → a look-up meanwhile finds nothing, and there is no answer', async () => {
+    bank.setMode('INV-1', 'late-commit', { delayMs: NEVER_MS });
+    const hasArrived = (): boolean => bank.requests().length === 1;
+    const end = await sendAndLeave(hasArrived, async () => expect(await lookUp()).toEqual([]));
+    expect(end).toBe('AbortError');
+    expect(bank.receipts()).toEqual([]);
+  });
+
+  it('late-commit → the transfer is there when its time has come', async () => {
     bank.setMode('INV-1', 'late-commit', { delayMs: 200 });
-    const late = post(bank.url, { key: 'k1' });
-    await until(() => bank.requests().length === 1);
-    expect(await lookUp()).toEqual([]);
-    expect((await late).status).toBe(201);
+    expect((await post(bank.url, { key: 'k1' })).status).toBe(201);
     expect(await lookUp()).toHaveLength(1);
+    expect(tookMs()).toBeGreaterThanOrEqual(199);
   });
 
   it('late-commit, and the client has gone → the transfer happens all the same', async () => {
-    bank.setMode('INV-1', 'late-commit', { delayMs: 100 });
+    bank.setMode('INV-1', 'late-commit', { delayMs: 300 });
     expect(await sendAndLeave(() => bank.requests().length === 1)).toBe('AbortError');
-    expect(bank.receipts()).toEqual([]);
     await until(() => bank.receipts().length === 1);
+    expect(tookMs()).toBeGreaterThanOrEqual(299);
   });
 
   it('reject-before-commit → 400 card_declined, not executed, not remembered', async () => {
@@ -191,15 +225,18 @@ describe('modes of the bank', () => {
     expect((await lookUp())[0].status).toBe('applied');
   });
 
-  it('pending with a delay, and a restart meanwhile → settled by itself, once', async () => {
-    bank.setMode('INV-1', 'pending', { delayMs: 150 });
-    await post(bank.url, { key: 'k1' });
-    await bank.close();
-    const { logFile } = bank;
-    bank = scratch.closing(await startBank({ logFile }));
+  it('pending with a delay, and a restart meanwhile → still pending', async () => {
+    await acceptAndRestart(NEVER_MS);
+    expect((await lookUp())[0].status).toBe('pending');
     expect(bank.receipts()).toEqual([]);
-    await until(() => bank.receipts().length === 1);
+  });
+
+  it('its time comes after the restart → settled by itself, once', async () => {
+    await acceptAndRestart(150);
+    await until(() => bank.receipts().length > 0);
     expect((await lookUp())[0].status).toBe('applied');
+    expect(bank.receipts()).toHaveLength(1);
+    expect(tookMs()).toBeGreaterThanOrEqual(149);
   });
 
   it('stale-lookup → a fresh transfer is not seen yet, an older one is', async () => {

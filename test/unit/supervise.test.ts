@@ -135,7 +135,10 @@ describe('workers that die of what they do', () => {
   it('three in a row right after their start → a pause, and nothing is handed to the next one before its time', async () => {
     const crew = await supervise('poisoned');
     expect(await crew.first('crash-loop')).toMatchObject({ deaths: 3, pauseMs: 1_000 });
-    expect(crew.settled).toHaveLength(2);
+    // Each pause keeps back what one death has left; on a slow machine more of them die before the first.
+    const deaths = crew.all('died').filter(({ hadRun }) => hadRun);
+    expect(deaths.length).toBeGreaterThanOrEqual(3);
+    expect(crew.settled).toHaveLength(deaths.length - crew.all('crash-loop').length);
     expect(toText(crew.all('crash-loop')[0] as Notice)).toContain('what they do kills them');
     crew.stop();
     await crew.ended;
