@@ -110,31 +110,32 @@ function performTool(
 }
 
 type AnyActivity = (input: never) => Promise<unknown>;
+type Activities = Readonly<Record<string, AnyActivity>>;
 
 /** All of an activity beats, its statements too: a database that stands still is no dead worker, and nothing is asked twice. */
-function beating(activities: Readonly<Record<string, AnyActivity>>): Record<string, AnyActivity> {
-  const entries = Object.entries(activities).map(([name, activity]): [string, AnyActivity] => [
-    name,
-    (input) => withHeartbeat(Context.current(), () => activity(input)),
-  ]);
-  return Object.fromEntries(entries);
+function beating(activities: Activities): Activities {
+  return wrapEach(
+    activities,
+    (activity) => (input) => withHeartbeat(Context.current(), () => activity(input)),
+  );
 }
 
 /** Every result crosses the boundary in the same envelope. */
-function envelopeResults(
-  crash: RunDeps['crash'],
-  activities: Readonly<Record<string, AnyActivity>>,
-): Record<string, AnyActivity> {
-  const entries = Object.entries(activities).map(([name, activity]): [string, AnyActivity] => [
-    name,
-    async (input) => {
-      const result = enveloped(await activity(input));
-      // Behind the answer to Temporal's SDK: whether the server has heard it is open.
-      setImmediate(() => void pass(crash, name));
-      return result;
-    },
-  ]);
-  return Object.fromEntries(entries);
+function envelopeResults(crash: RunDeps['crash'], activities: Activities): Activities {
+  return wrapEach(activities, (activity, name) => async (input) => {
+    const result = enveloped(await activity(input));
+    // Behind the answer to Temporal's SDK: whether the server has heard it is open.
+    setImmediate(() => void pass(crash, name));
+    return result;
+  });
+}
+
+function wrapEach(
+  activities: Activities,
+  wrap: (activity: AnyActivity, name: string) => AnyActivity,
+): Activities {
+  const entries = Object.entries(activities);
+  return Object.fromEntries(entries.map(([name, activity]) => [name, wrap(activity, name)]));
 }
 
 async function writeBack({ ledger }: RunDeps, input: WriteBackInput): Promise<number> {

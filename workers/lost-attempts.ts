@@ -2,17 +2,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Info } from '@temporalio/activity';
 import { type Client, isGrpcServiceError } from '@temporalio/client';
-import proto, { type temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import { createBoundedMap } from '../activities/bounded-map.ts';
+import {
+  type Description,
+  type Event,
+  type Execution,
+  lastEvents,
+  NOT_FOUND,
+} from './executions.ts';
 
-type Description = temporal.api.workflowservice.v1.IDescribeWorkflowExecutionResponse;
-type Execution = temporal.api.common.v1.IWorkflowExecution;
-type Event = temporal.api.history.v1.IHistoryEvent;
 type Attempt = Pick<Info, 'activityId' | 'attempt'>;
 const { TimeoutType } = proto.temporal.api.enums.v1;
-/** gRPC's NOT_FOUND: the workflow has ended meanwhile. */
-const NOT_FOUND = 5;
 
 /** Who took the last workflow task stands before all activities that it has started. */
 const LAST_EVENTS = 100;
@@ -86,11 +88,7 @@ async function leave(
   // On the worker's own connection this is the limit of each try, not of all.
   await client.withDeadline(Date.now() + LIMIT_MS, async () => {
     if (!isLost(attempt, await workflowService.describeWorkflowExecution(asked))) return;
-    const { history } = await workflowService.getWorkflowExecutionHistoryReverse({
-      ...asked,
-      maximumPageSize: LAST_EVENTS,
-    });
-    const taker = lastTaker(history?.events ?? []);
+    const taker = lastTaker(await lastEvents(client, execution, LAST_EVENTS));
     // It may have been this one, which was only slow.
     if (taker === undefined || taker === identity) return;
     await workflowService.resetStickyTaskQueue(asked);

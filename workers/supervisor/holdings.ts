@@ -1,9 +1,7 @@
 // What a dead worker still holds of one workflow, read from its description and its last events. Pure.
-import type { temporal } from '@temporalio/proto';
 import proto from '@temporalio/proto';
+import type { Description, Event } from '../executions.ts';
 
-type Description = temporal.api.workflowservice.v1.IDescribeWorkflowExecutionResponse;
-type Event = temporal.api.history.v1.IHistoryEvent;
 const { PendingActivityState, PendingWorkflowTaskState, TaskQueueKind } =
   proto.temporal.api.enums.v1;
 

@@ -2,14 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, isGrpcServiceError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import type { temporal } from '@temporalio/proto';
 import proto from '@temporalio/proto';
 import { FailureType } from '../../domain/rules/failure.ts';
+import { type Execution, lastEvents, NOT_FOUND } from '../executions.ts';
 import { activitiesOf, type Holding, stickyQueueOf, taskOf } from './holdings.ts';
 import { workflowTaskToken } from './task-token.ts';
 
-type Execution = temporal.api.common.v1.IWorkflowExecution;
-type Event = temporal.api.history.v1.IHistoryEvent;
 const { TaskQueueKind, WorkflowTaskFailedCause } = proto.temporal.api.enums.v1;
 
 export interface DeadWorker {
@@ -112,7 +110,7 @@ async function settleWorkflow(settling: Settling, execution: Execution): Promise
     const hasTask = Boolean(description.pendingWorkflowTask);
     if (activities.length === 0 && !hasTask && settling.stickyQueues.size > 0) return;
     await Promise.all(activities.map((holding) => handBack(settling, execution, holding)));
-    const events = await lastEvents(client, execution);
+    const events = await lastEvents(client, execution, LAST_EVENTS);
     const stickyQueue = stickyQueueOf(dead.identity, events);
     if (stickyQueue !== undefined) settling.stickyQueues.add(stickyQueue);
     const task = taskOf(dead.identity, description, events);
@@ -120,15 +118,6 @@ async function settleWorkflow(settling: Settling, execution: Execution): Promise
   } catch (error) {
     if (!isOvertaken(error)) settling.problems.add(textOf(error));
   }
-}
-
-async function lastEvents(client: Client, execution: Execution): Promise<readonly Event[]> {
-  const { history } = await client.workflowService.getWorkflowExecutionHistoryReverse({
-    namespace: client.options.namespace,
-    execution,
-    maximumPageSize: LAST_EVENTS,
-  });
-  return history?.events ?? [];
 }
 
 async function handBack(settling: Settling, execution: Execution, holding: Holding): Promise<void> {
@@ -210,7 +199,6 @@ async function closeQueue({ client, dead, problems }: Settling, stickyTaskQueue:
 
 const supervisorOf = ({ identity }: DeadWorker): string => `supervisor of ${identity}`;
 
-const NOT_FOUND = 5;
 const DEADLINE_EXCEEDED = 4;
 
 /** Somebody else was faster: the workflow ended, the time-out came, another took the task. */
