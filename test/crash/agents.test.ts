@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 import proto from '@temporalio/proto';
+import { endOfFirst } from '../first-attempt.ts';
 import { guarantee } from '../guarantee.ts';
 import { whileLocked } from '../held-lock.ts';
 import { createLane } from './fixtures/lane.ts';
@@ -14,7 +15,7 @@ const lane = createLane(4);
 let world: World;
 
 beforeAll(async () => {
-  world = await createWorld({ script: createPayerScript(), toolSeconds: 8 });
+  world = await createWorld({ script: createPayerScript() });
   await world.startSurvivor();
   lane.start();
 }, 180_000);
@@ -120,16 +121,11 @@ describe('a worker that dies in a statement of the ledger, unseen by a superviso
     world.handOver(label);
     const { result } = await world.pawl.result(runKey);
     const history = await world.temporal.workflow.getHandle(runKey).fetchHistory();
-    const [opened] = (history.events ?? []).flatMap(
-      ({ activityTaskStartedEventAttributes: started }) => started ?? [],
-    );
-    const noticedBy = opened?.lastFailure?.timeoutFailureInfo?.timeoutType;
     const tasks = history.events?.filter((event) => event.workflowTaskTimedOutEventAttributes);
     // A server that is too slow for it is said in the log of the one who goes on.
     const isSaid = readFileSync(join(world.folder, 'worker-1.log'), 'utf8').includes('may wait');
     const waitedTasks = isSaid ? [] : tasks;
-    const attempt = opened?.attempt;
-    return { kind: result?.kind, attempt, noticedBy, waitedTasks, ...booksOf(label, 1) };
+    return { kind: result?.kind, ...endOfFirst(history), waitedTasks, ...booksOf(label, 1) };
   });
   guarantee(
     'noticed',

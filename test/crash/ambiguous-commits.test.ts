@@ -46,7 +46,7 @@ beforeAll(async () => {
     proxy = await startPostgresProxy(url);
     return proxy.url;
   };
-  world = await createWorld({ between, toolSeconds: 8 });
+  world = await createWorld({ between });
   worker = await world.startWorker({ taskQueue: TASK_QUEUE });
   // The first request of a process is slow: it must not look like a fault.
   const order = { tool: 'pay_keyed', input: payment('warm-up'), taskQueue: TASK_QUEUE };

@@ -31,7 +31,7 @@ let sites: { readonly killed: string; readonly calm: string };
 const copies: Awaited<ReturnType<typeof createTestDatabase>>[] = [];
 
 beforeAll(async () => {
-  world = await createWorld({ script: createPayerScript(), toolSeconds: 8 });
+  world = await createWorld({ script: createPayerScript() });
   const worker = await world.startProcess({
     PAWL_TASK_QUEUE: queue,
     PAWL_ENCRYPTION_KEYS: oldKey,

@@ -35,11 +35,7 @@ let workers: readonly WorkerProcess[];
 
 beforeAll(async () => {
   postgres = await startOwnPostgres();
-  world = await createWorld({
-    script: createPayerScript(),
-    databaseUrl: postgres.url,
-    toolSeconds: 8,
-  });
+  world = await createWorld({ script: createPayerScript(), databaseUrl: postgres.url });
   // A commit that nobody waits for is lost with every stop.
   await world.sql(`alter system set wal_writer_delay = '10s'`);
   await world.sql('select pg_reload_conf()');

@@ -1,8 +1,7 @@
 // One effect whose outcome nobody can know: in doubt, shown to a human, never sent again by a guess.
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 import { guarantee } from '../guarantee.ts';
+import { type LocalServer, serve } from '../unit/local-server.ts';
 import { createLane } from './fixtures/lane.ts';
 import {
   createPayments,
@@ -21,12 +20,13 @@ import {
 
 const TEST_MS = 360_000;
 const lane = createLane(4);
-const gateway = createGateway();
+let gateway: LocalServer;
 let world: World;
 const { dieAt, takeOver, takeOverIntoDoubt, receiptsOf } = createPayments(() => world);
 
 beforeAll(async () => {
-  world = await createWorld({ gatewayUrl: await gateway.listen(), toolSeconds: 4 });
+  gateway = await startGateway();
+  world = await createWorld({ gatewayUrl: gateway.url, toolSeconds: 4 });
   await world.startSurvivor();
   lane.start();
 }, 180_000);
@@ -211,7 +211,10 @@ describe('a no that says nothing about the send before it', () => {
 
   const unauthorised = lane.plan(async () => {
     const started = await world.startEffect({ tool: 'pay_by_gateway', input: payment('gateway') });
-    return { effect: await takeOverIntoDoubt(started), bodies: gateway.bodies };
+    return {
+      effect: await takeOverIntoDoubt(started),
+      bodies: gateway.arrived.map(({ body }) => String(body)),
+    };
   });
   guarantee(
     'law-06-ambiguous',
@@ -226,26 +229,11 @@ describe('a no that says nothing about the send before it', () => {
 });
 
 /** Takes the first request and cuts the line; from then on the caller's credentials are not good any more. */
-function createGateway() {
-  const bodies: string[] = [];
-  const server = createServer((request, response) => {
-    void (async () => {
-      let body = '';
-      for await (const chunk of request) body += String(chunk);
-      bodies.push(body);
-      if (bodies.length === 1) request.socket.destroy();
-      else response.writeHead(401).end('{"error":{"code":"token_expired","message":"log in"}}');
-    })();
+function startGateway(): Promise<LocalServer> {
+  let isFirst = true;
+  return serve((_request, response) => {
+    if (isFirst) response.destroy();
+    else response.writeHead(401).end('{"error":{"code":"token_expired","message":"log in"}}');
+    isFirst = false;
   });
-  server.keepAliveTimeout = 0;
-  return {
-    bodies,
-    listen: () =>
-      new Promise<string>((resolve) => {
-        server.listen(0, '127.0.0.1', () =>
-          resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}`),
-        );
-      }),
-    close: () => new Promise<void>((resolve) => server.close(() => resolve())),
-  };
 }

@@ -12,7 +12,7 @@ const lane = createLane(4);
 let world: World;
 
 beforeAll(async () => {
-  world = await createWorld({ script: createPayerScript(), toolSeconds: 8 });
+  world = await createWorld({ script: createPayerScript() });
   await world.startSurvivor();
   lane.start();
 }, 180_000);

@@ -55,7 +55,7 @@ const runKeys = new Map<string, string>();
 const keyOf = (label: string): string => runKeys.get(label) ?? '';
 
 beforeAll(async () => {
-  world = await createWorld({ script, toolSeconds: 8 });
+  world = await createWorld({ script });
   pawl = await world.connect(QUEUE);
 }, 180_000);
 afterAll(async () => {

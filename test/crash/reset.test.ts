@@ -17,7 +17,7 @@ let world: World;
 
 beforeAll(async () => {
   process.stderr.write(`resets: ${isFull ? 'every event' : `PAWL_RESET_SEED=${seed}`}\n`);
-  world = await createWorld({ script: createPayerScript(), toolSeconds: 8 });
+  world = await createWorld({ script: createPayerScript() });
 }, 180_000);
 afterAll(() => world.close());
 

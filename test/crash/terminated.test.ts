@@ -36,7 +36,7 @@ let world: World;
 let scene: Scene;
 
 beforeAll(async () => {
-  world = await createWorld({ script: model.script, toolSeconds: 8 });
+  world = await createWorld({ script: model.script });
   await world.sql('create table bookings (reference text not null, amount bigint not null)');
   scene = await playTerminated(world, { reconcilerQueue, sweepMs: SWEEP_MS, model });
 }, TEST_MS);

@@ -1,6 +1,7 @@
 // Approvals: the row is the authority, the signal only wakes; durable, single use, and never for another effect.
 import { describe, expect, it } from '@jest/globals';
 import { until, withTestRun } from 'pawl/testing';
+import { createGate } from '../contract/support-gates.ts';
 import { guarantee } from '../guarantee.ts';
 import { CACHES, calls, clerk, DONE, pay, shownResults, sql, TASK, untilLive } from './clerk.ts';
 
@@ -59,9 +60,8 @@ describe.each(CACHES)('an approval, %s', (_title, maxCachedWorkflows) => {
     'S2-04',
     'nobody decides in time → expired, not sent; deciding too late is refused',
     async () => {
-      let openGate: () => void = () => undefined;
-      const gate = new Promise<void>((resolve) => (openGate = resolve));
-      const model = [calls(pay('a', LARGE)), () => gate.then(() => DONE)];
+      const gate = createGate();
+      const model = [calls(pay('a', LARGE)), () => gate.pass().then(() => DONE)];
       const agents = (r: Parameters<typeof clerk>[0]) => [clerk(r, { approvalExpiry: '1s' })];
       await withTestRun({ ...options, agents, model }, async (t) => {
         const run = await t.start('clerk', TASK);
@@ -72,7 +72,7 @@ describe.each(CACHES)('an approval, %s', (_title, maxCachedWorkflows) => {
           code: 'Approval.Expired',
           message: expect.stringContaining('nothing was sent under it'),
         });
-        openGate();
+        gate.open();
         expect((await run.result()).result?.kind).toBe('completed');
         expect(shownResults(t)[0]).toMatchObject({ isError: true });
         expect(shownResults(t)[0]?.text).toContain(`nobody decided on ${String(id)} in time`);

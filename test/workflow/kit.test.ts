@@ -15,6 +15,7 @@ import {
 } from 'pawl/testing';
 import proto from '@temporalio/proto';
 import pg from 'pg';
+import { endOfFirst } from '../first-attempt.ts';
 import { calls, clerk, DONE, notifyTool, pay, shownResults, TASK, untilLive } from './clerk.ts';
 
 const { TIMEOUT_TYPE_HEARTBEAT } = proto.temporal.api.enums.v1.TimeoutType;
@@ -51,21 +52,12 @@ async function keyedEffectDies(): Promise<void> {
     expect(more).toEqual([]);
     expect(second?.idempotencyKey).toBe(first?.idempotencyKey);
     expect(second?.bodySha256).toBe(first?.bodySha256);
-    expect(await howItWentOn(t, runKey, 'tool.pay')).toEqual([2, TIMEOUT_TYPE_HEARTBEAT]);
+    expect(endOfFirst(await t.history(runKey), 'tool.pay')).toEqual({
+      attempt: 2,
+      noticedBy: TIMEOUT_TYPE_HEARTBEAT,
+    });
     expect(t.bank.receipts()).toHaveLength(1);
   });
-}
-
-/** The attempt that ended the first activity of this type, and which time-out had ended the one before. */
-async function howItWentOn(t: TestRun, runKey: string, activityType: string): Promise<unknown[]> {
-  const { events } = await t.history(runKey);
-  const scheduled = events?.find(
-    ({ activityTaskScheduledEventAttributes: each }) => each?.activityType?.name === activityType,
-  );
-  const started = events
-    ?.map(({ activityTaskStartedEventAttributes: each }) => each)
-    .find((each) => each && String(each.scheduledEventId) === String(scheduled?.eventId));
-  return [started?.attempt, started?.lastFailure?.timeoutFailureInfo?.timeoutType];
 }
 
 async function modelCallDies(): Promise<void> {
