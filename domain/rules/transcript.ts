@@ -62,13 +62,26 @@ export interface ModelRequest {
   readonly maxOutputTokens: number;
 }
 
-export type StopReason = 'end' | 'tool-calls' | 'max-tokens' | 'refusal';
+/** Why the provider stopped. Only after `end` and `tool-calls` is an answer one to act on. */
+export type StopReason =
+  | 'end'
+  | 'tool-calls'
+  /** Cut off at a limit: the output's or the context's. */
+  | 'max-tokens'
+  /** The model or a filter of the provider declined. */
+  | 'refusal'
+  /** The provider paused its turn and expects to be asked to go on. */
+  | 'paused'
+  /** The answer arrived, but it can't be read; `ModelAnswer.problem` says why. */
+  | 'unusable';
 
 /** What an adapter brings back. */
 export interface ModelAnswer {
   readonly parts: readonly Part[];
   readonly usage: Usage;
   readonly stopReason: StopReason;
+  /** Why an `unusable` answer can't be read, in words for a person and for the model. */
+  readonly problem?: string | undefined;
   /** The model that the provider says it served. */
   readonly servedModel: string;
   /** The provider's request id, for its support. */
