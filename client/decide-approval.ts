@@ -1,6 +1,7 @@
 // Decides approvals: checks what can be checked, writes the decision row (the authority), then wakes the run.
 import { ulid } from 'ulid';
 import { LOCKED_TEXT, textBody } from '../activities/encryption/encryption.ts';
+import { isSameName } from '../domain/rules/names.ts';
 import { type ApprovalView, type DecisionView, findApproval } from './approval-views.ts';
 import type { ClientContext } from './context.ts';
 import {
@@ -79,7 +80,7 @@ async function checkDecidable(
   if (shown.status === 'obsolete') {
     throw new ApprovalObsoleteError(shown.id, shown.effect, describeObsolete(shown));
   }
-  if (approver === shown.requester) throw new SelfApprovalError(shown.id, shown.requester);
+  if (isSameName(approver, shown.requester)) throw new SelfApprovalError(shown.id, shown.requester);
   if (binding !== undefined && binding !== shown.binding) throw new ApprovalChangedError(shown.id);
 }
 

@@ -171,6 +171,10 @@ export const guarantees = {
   'codec-server':
     "The codec server decrypts for Temporal's UI only with the token, only for the given origins, and does not start without either.",
 
+  // What people type.
+  'names-compared':
+    'Names are compared by one normal form, in the client and in SQL: case, width, accents written in two ways, spaces and invisible letters make no other person.',
+
   // The house.
   'S0-13':
     'Branching is pure code and only activities call a model: a task makes exactly the expected number of model requests.',

@@ -1,4 +1,5 @@
 // Approvals through the client, on a real PostgreSQL: what is asked, who may answer, and what a decision is bound to.
+import { guarantee } from '../guarantee.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { approvalBinding } from '../../activities/ledger/approval-standing.ts';
 import { PawlClient } from '../../client/index.ts';
@@ -94,6 +95,11 @@ describe('refusals', () => {
 
   it('the requester → Approval.SelfApproval that names the requester and --as', () =>
     refused(id, 'Approval.SelfApproval', /requested by "dev".*--as NAME/, { approver: ' dev ' }));
+
+  guarantee.each('names-compared', [['DEV'], ['ｄｅｖ'], ['de\u200bv']])(
+    'the requester written as %j → Approval.SelfApproval',
+    (approver) => refused(id, 'Approval.SelfApproval', /requested by "dev"/, { approver }),
+  );
 
   it('nobody → Argument.Invalid', () =>
     refused(id, 'Argument.Invalid', /approver may not be empty/, { approver: ' ' }));

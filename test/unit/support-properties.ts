@@ -14,3 +14,8 @@ export function checkProperty<T>(property: fc.IRawProperty<T>, numRuns = 1_000):
     throw error;
   }
 }
+
+/** Random values by the same seed, for a check that takes them all at once. */
+export function sampleSeeded<T>(arbitrary: fc.Arbitrary<T>, count: number): T[] {
+  return fc.sample(arbitrary, { seed, numRuns: count });
+}
