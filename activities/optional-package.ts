@@ -1,5 +1,6 @@
 // Loads the packages that only some users need; the one place that explains a missing one.
-import { toErrorCode, toErrorMessage } from './error-facts.ts';
+import { messageOfThrown } from '../domain/rules/thrown.ts';
+import { toErrorCode } from './error-facts.ts';
 
 /** Thrown when an optional package is not installed; the message says what to run. */
 export class PackageMissingError extends Error {
@@ -26,7 +27,7 @@ export async function loadOptionalPackage<Module>(
     return await load();
   } catch (error) {
     const isMissing = MISSING_CODES.includes(toErrorCode(error));
-    const isAbsent = isMissing && toErrorMessage(error).includes(packageName);
+    const isAbsent = isMissing && messageOfThrown(error).includes(packageName);
     throw isAbsent ? new PackageMissingError(packageName, purpose) : error;
   }
 }

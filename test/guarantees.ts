@@ -175,6 +175,8 @@ export const guarantees = {
   'names-compared':
     'Names are compared by one normal form, in the client and in SQL: case, width, accents written in two ways, spaces and invisible letters make no other person.',
 
+  'judging-is-total':
+    "Whatever a user's code throws or returns while a call is judged, the judgement ends: the model is told, or the run is stuck with `Code.Invalid`; no thrown value breaks the code that reports it.",
   // The house.
   'S0-13':
     'Branching is pure code and only activities call a model: a task makes exactly the expected number of model requests.',
@@ -204,4 +206,5 @@ export const provenWithoutServers: readonly GuaranteeId[] = [
   'import-table',
   'explored',
   'codec-server',
+  'judging-is-total',
 ];

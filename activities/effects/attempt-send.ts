@@ -2,6 +2,7 @@
 import { isPending, isRefusal, type RefusedError } from '../../domain/schemas/outcomes.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { EffectState, Fact } from '../../domain/rules/effect.ts';
+import { describeThrown, member } from '../../domain/rules/thrown.ts';
 import { hasOpenSend } from '../../domain/rules/next-move.ts';
 import type {
   AsStored,
@@ -17,14 +18,8 @@ import type { CrashHook } from './crash-points.ts';
 import { AttemptGivenUp } from './effect-job.ts';
 import { createEffectFetch, type WriteState } from './effect-fetch.ts';
 import { toJson } from './fingerprint.ts';
-import {
-  judgeOutput,
-  messageOf,
-  noTransaction,
-  parseArguments,
-  type Ran,
-  settleWithin,
-} from './tool-run.ts';
+import { type Ran, settleWithin } from './settle-within.ts';
+import { judgeOutput, noTransaction, parseArguments } from './tool-run.ts';
 
 export interface SendDeps {
   readonly ledger: EffectLedger;
@@ -82,7 +77,7 @@ async function attemptUntil(
     callsPerRunMax: tool.callsPerRunMax,
     signal,
   });
-  const input = parseArguments(tool, record);
+  const input = await parseArguments(tool, record);
   if (input.kind === 'invalid') return { kind: 'unsent', error: input.error };
   if (tool.wire === 'own' && !(await gate.dispatchAtEntry()))
     return toAnswer(gate.state(), undefined, job);
@@ -105,7 +100,11 @@ async function attemptUntil(
   return toAnswer(gate.state(), ran, job);
 }
 
-function toAnswer(state: WriteState, ran: Ran | undefined, job: SendJob): SendAnswer {
+async function toAnswer(
+  state: WriteState,
+  ran: Ran | undefined,
+  job: SendJob,
+): Promise<SendAnswer> {
   switch (state.kind) {
     case 'denied':
       return { kind: 'denied', answer: state.answer };
@@ -119,7 +118,7 @@ function toAnswer(state: WriteState, ran: Ran | undefined, job: SendJob): SendAn
         state.kind === 'granted' ? afterGrant(state, ran, job.tool) : { fact: SECOND_WRITE };
       return {
         kind: 'observed',
-        entry: toEntry(fact, state.seen, job),
+        entry: await toEntry(fact, state.seen, job),
         retryAfterMs,
         seen: state.seen,
       };
@@ -127,7 +126,11 @@ function toAnswer(state: WriteState, ran: Ran | undefined, job: SendJob): SendAn
   }
 }
 
-function toEntry(fact: Fact, { fence }: EffectRecord, { tool, claim }: SendJob): FactEntry {
+function toEntry(
+  fact: Fact,
+  { fence }: EffectRecord,
+  { tool, claim }: SendJob,
+): Promise<FactEntry> {
   return judgeOutput(tool, claim, { fact, fence });
 }
 
@@ -147,7 +150,7 @@ function keepLateAnswer(
   const { tenant, id } = job.record;
   const keep = async (ran: Ran): Promise<void> => {
     const { fact } = afterGrant(state, ran, job.tool);
-    if (isDefinite(fact)) await ledger.append(tenant, id, [toEntry(fact, state.seen, job)]);
+    if (isDefinite(fact)) await ledger.append(tenant, id, [await toEntry(fact, state.seen, job)]);
   };
   // Nobody waits for this any more: what it cannot store stays in doubt.
   running
@@ -224,7 +227,7 @@ function afterGrant(
     return { fact: { kind: 'refused', source: 'response', code, message } };
   }
   const status = state.status === undefined ? '' : `HTTP ${state.status}: `;
-  const reason = `${status}${messageOf(ran?.error)}`;
+  const reason = `${status}${describeThrown(ran?.error)}`;
   if (needsHuman(ran?.error)) return { fact: { kind: 'doubted', reason } };
   const isAtWork = state.isResend && IN_PROGRESS.has(state.status ?? 0);
   return { fact: { kind: 'ambiguous', reason, ...(isAtWork ? { isAtWork } : {}) }, retryAfterMs };
@@ -232,5 +235,5 @@ function afterGrant(
 
 /** Read by its field: an `AmbiguousAnswer` may come from another copy of the package. */
 function needsHuman(error: unknown): boolean {
-  return error instanceof Error && 'needsHuman' in error && error.needsHuman === true;
+  return member(error, 'needsHuman') === true;
 }

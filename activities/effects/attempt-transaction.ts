@@ -7,7 +7,8 @@ import { ToolThrew } from '../ledger/tool-transaction.ts';
 import type { SendAnswer, SendDeps, SendJob } from './attempt-send.ts';
 import { AttemptGivenUp } from './effect-job.ts';
 import { toJson } from './fingerprint.ts';
-import { judgeOutput, parseArguments, settleWithin } from './tool-run.ts';
+import { settleWithin } from './settle-within.ts';
+import { judgeOutput, parseArguments } from './tool-run.ts';
 
 export type TransactionAnswer =
   | Exclude<SendAnswer, { kind: 'observed' | 'concluded' }>
@@ -16,7 +17,7 @@ export type TransactionAnswer =
 /** Throws `LedgerUnavailable` when the answer to the commit was lost: the next look at the row says what happened. */
 export async function attemptTransaction(deps: SendDeps, job: SendJob): Promise<TransactionAnswer> {
   const { tool, record, claim, ignoresIdentity, isGivenUp } = job;
-  const input = parseArguments(tool, record);
+  const input = await parseArguments(tool, record);
   if (input.kind === 'invalid') return { kind: 'unsent', error: input.error };
   await deps.crash('before-dispatch', tool.name);
   if (isGivenUp()) throw new AttemptGivenUp();
@@ -64,7 +65,7 @@ async function runInside(
   const { fence } = record;
   if (ran.ok) {
     const fact = { kind: 'applied', source: 'response', output: toJson(ran.output) } as const;
-    return { entries: [judgeOutput(tool, claim, { fact, fence })], keepsRows: true };
+    return { entries: [await judgeOutput(tool, claim, { fact, fence })], keepsRows: true };
   }
   if (!isRefusal(ran.error)) throw ran.error;
   const { code, message } = ran.error;

@@ -5,6 +5,7 @@ import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
 import { nextMove } from '../../domain/rules/next-move.ts';
 import { refuseClaim } from '../../domain/rules/permit.ts';
+import { describeThrown } from '../../domain/rules/thrown.ts';
 import { LedgerUnavailable } from '../ledger/database.ts';
 import {
   type AppendAnswer,
@@ -23,7 +24,7 @@ import { LOOK_PAUSE_MS, retryLater, waitUntil } from './effect-waits.ts';
 import { passGate } from './gate.ts';
 import { probeOnce } from './probe.ts';
 import { sendUnlooked, wordOn } from './send-unlooked.ts';
-import { messageOf } from './tool-run.ts';
+import { InputInvalid } from './tool-run.ts';
 
 export type { EffectJob, EngineDeps };
 
@@ -273,8 +274,8 @@ async function unsent(
   error: unknown,
 ): Promise<EffectOutcome | undefined> {
   if (isOfAttempt(error)) throw error;
-  const message = messageOf(error);
-  const isHopeless = error instanceof Error && error.name === 'ZodError';
+  const message = describeThrown(error);
+  const isHopeless = error instanceof InputInvalid && error.isHopeless;
   if (!isHopeless && job.claim.attempt < job.tool.sendsMax) {
     throw retryLater(
       deps,

@@ -1,11 +1,12 @@
 // Asks the receiver whether an effect happened; a probe only looks, and what it saw is stored as a fact.
 import { SETTLE_WINDOW_MS } from '../../domain/rules/next-move.ts';
+import { describeThrown } from '../../domain/rules/thrown.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { EffectLedger, EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
 import { type Clock, withDeadline } from '../clock.ts';
 import type { CrashHook } from './crash-points.ts';
 import { toJson } from './fingerprint.ts';
-import { messageOf, outputProblem, parseArguments } from './tool-run.ts';
+import { outputProblem, parseArguments } from './tool-run.ts';
 
 export interface ProbeDeps {
   readonly ledger: EffectLedger;
@@ -72,7 +73,7 @@ async function ask(
   }
 > {
   try {
-    const input = parseArguments(tool, record);
+    const input = await parseArguments(tool, record);
     const seen = await withDeadline(clock, tool.timeoutMs, (signal) =>
       probe(input.kind === 'valid' ? input.value : record.arguments, {
         read: wire,
@@ -84,12 +85,12 @@ async function ask(
     if (seen.kind === 'absent') return { fact: { kind: 'probed_absent' } };
     if (seen.kind === 'unclear') return { fact: { kind: 'probed_unclear', reason: seen.reason } };
     const output = toJson(seen.output);
-    const problem = outputProblem(tool, output);
+    const problem = await outputProblem(tool, output);
     return {
       fact: { kind: 'applied', source: 'probe', output },
       ...(problem === undefined ? {} : { outputProblem: problem }),
     };
   } catch (error) {
-    return { fact: { kind: 'probed_unclear', reason: messageOf(error) } };
+    return { fact: { kind: 'probed_unclear', reason: describeThrown(error) } };
   }
 }

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { type BodyDoor, createBodyDoor } from '../encryption/body-door.ts';
 import type { KeyProvider } from '../encryption/key-provider.ts';
 import type { Statement } from '../encryption/run-keys.ts';
-import { toErrorMessage } from '../error-facts.ts';
+import { messageOfThrown } from '../../domain/rules/thrown.ts';
 import { createStatementNames, type StatementNames } from './statement-names.ts';
 
 /** A connection inside a transaction. */
@@ -242,5 +242,5 @@ function codeOf(error: unknown): string {
 }
 
 function messageOf(error: unknown): string {
-  return toErrorMessage(error) || codeOf(error);
+  return messageOfThrown(error) || codeOf(error);
 }

@@ -1,6 +1,7 @@
 // Turns what the two official SDKs throw into facts. They are generated alike, so one translation serves both.
 import type { ModelCallFacts } from '../../domain/rules/classify.ts';
-import { toErrorCode, toErrorMessage, toErrorName } from '../error-facts.ts';
+import { messageOfThrown } from '../../domain/rules/thrown.ts';
+import { toErrorCode, toErrorName } from '../error-facts.ts';
 import { PackageMissingError } from '../optional-package.ts';
 import { ModelCallError } from './model-provider.ts';
 
@@ -130,7 +131,7 @@ const MESSAGE_LENGTH_MAX = 500;
 
 function toMessage(error: unknown, apiKey: string): string {
   const said = (error as ApiErrorFields | undefined)?.apiMessage;
-  const text = typeof said === 'string' && said ? said : toErrorMessage(error);
+  const text = typeof said === 'string' && said ? said : messageOfThrown(error);
   const clean = apiKey ? text.replaceAll(apiKey, '[key]') : text;
   return clean.length > MESSAGE_LENGTH_MAX ? `${clean.slice(0, MESSAGE_LENGTH_MAX)}…` : clean;
 }

@@ -10,7 +10,8 @@ import {
 } from '../../domain/rules/policy.ts';
 import { createBoundedMap } from '../bounded-map.ts';
 import { canonicalJson } from '../effects/fingerprint.ts';
-import { toErrorCode, toErrorMessage } from '../error-facts.ts';
+import { messageOfThrown } from '../../domain/rules/thrown.ts';
+import { toErrorCode } from '../error-facts.ts';
 import { loadOptionalPackage } from '../optional-package.ts';
 import { toCedarContext } from './cedar-context.ts';
 import { parseCedarFile, type CedarRule } from './cedar-file.ts';
@@ -132,7 +133,7 @@ function authorize(engine: Engine, request: PolicyRequest, action: string): Ceda
     if (answer.type === 'success') return answer.response;
     throw new PolicyUnavailableError(toMessages(answer.errors));
   } catch (error) {
-    const why = toErrorMessage(error);
+    const why = messageOfThrown(error);
     throw new PolicyUnavailableError(`${file}: no verdict on ${request.tool}: ${why}`, {
       cause: error,
     });

@@ -4,10 +4,11 @@ import { ApplicationFailure } from '@temporalio/common';
 import { nextDelayMs } from '../../domain/rules/backoff.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
 import type { Json } from '../../domain/rules/json.ts';
+import { describeThrown } from '../../domain/rules/thrown.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { systemClock, withDeadline } from '../clock.ts';
 import { shortId, toJson } from '../effects/fingerprint.ts';
-import { messageOf, noTransaction } from '../effects/tool-run.ts';
+import { noTransaction } from '../effects/tool-run.ts';
 import { joinSignals } from '../join-signals.ts';
 import type { RunDeps } from './run-deps.ts';
 
@@ -52,7 +53,7 @@ export function retryRead(
   const delayMs = nextDelayMs({ attempt, baseMs: 250, capMs: 30_000, random });
   return ApplicationFailure.create({
     type: FailureType.ToolFailed,
-    message: `${tool.name}: ${messageOf(error)}`,
+    message: `${tool.name}: ${describeThrown(error)}`,
     nextRetryDelay: Math.max(1, delayMs),
   });
 }

@@ -2,25 +2,23 @@
 import type { Json } from '../../domain/rules/json.ts';
 import type { FinalAnswer } from '../../domain/rules/run.ts';
 import { type ModelAnswer, type Part, wordsOf } from '../../domain/rules/transcript.ts';
+import { parseValue } from '../effects/parse-value.ts';
 import type { RegisteredAgent } from './agent-registry.ts';
 
-/** Does the last answer match the agent's output schema? A cut answer never does. */
-export function judgeFinal(
+/** Does the last answer match the agent's output schema? A cut answer never does, nor one that makes the schema throw. */
+export async function judgeFinal(
   { agent: { output } }: RegisteredAgent,
   answer: ModelAnswer,
-): FinalAnswer {
+): Promise<FinalAnswer> {
   if (answer.stopReason === 'max-tokens') {
     return { isValid: false, problem: 'the answer was cut off at the output limit' };
   }
   if (!output) return { isValid: true };
   const parsed = parseJson(textOf(answer.parts));
   if (parsed === undefined) return { isValid: false, problem: 'the answer is not JSON' };
-  const checked = output.safeParse(parsed);
-  if (checked.success) return { isValid: true };
-  const issues = checked.error.issues.map(
-    ({ path, message }) => `${path.join('.') || 'output'}: ${message}`,
-  );
-  return { isValid: false, problem: issues.join('; ').slice(0, 500) };
+  const checked = await parseValue(output, parsed, 'output');
+  if (checked.kind === 'valid') return { isValid: true };
+  return { isValid: false, problem: checked.problem.slice(0, 500) };
 }
 
 /** The text of an answer; models like to fence JSON, so one fence around all of it is taken off. */

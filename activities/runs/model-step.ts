@@ -94,7 +94,7 @@ async function store(
     kind: 'answered',
     calls: proposals.map(({ proposed }): ProposedCall => proposed),
     fingerprint: answerFingerprint(parts),
-    ...(parts.length === 0 ? { final: judgeFinal(registered, call.answer) } : {}),
+    ...(parts.length === 0 ? { final: await judgeFinal(registered, call.answer) } : {}),
     usage: call.usage,
     seq: 0,
     ...(input.session ? { session: { heard: fresh.messageIds.length, isEnded: ended } } : {}),

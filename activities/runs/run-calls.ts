@@ -4,9 +4,10 @@ import type { ToolActivityInput } from '../../domain/rules/effect-outcome.ts';
 import { effectId } from '../../domain/rules/ids.ts';
 import type { Json } from '../../domain/rules/json.ts';
 import { CallEnd, type CallResult } from '../../domain/rules/run.ts';
+import { describeThrown } from '../../domain/rules/thrown.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import { attemptOf } from '../effects/claim.ts';
-import { messageOf, outputProblem } from '../effects/tool-run.ts';
+import { outputProblem } from '../effects/tool-run.ts';
 import { jsonBody } from '../encryption/sealed-body.ts';
 import { rolledBack } from '../ledger/rolled-back.ts';
 import { toStorable } from '../ledger/storable.ts';
@@ -111,7 +112,7 @@ async function runRead(
     const { address, runKey } = input;
     const place = { tenant: address.tenant, runKey, id: effectId({ ...address, call: row.call }) };
     const output = await callRead(deps, tool, place, tool.input.parse(row.arguments), context);
-    const problem = outputProblem(tool, output);
+    const problem = await outputProblem(tool, output);
     if (problem === undefined) return await storeRead(deps, input, row, { ok: true, output });
     const message = `the result does not match the tool's output schema: ${problem}`;
     return await storeRead(deps, input, row, { ok: false, code: 'output_invalid', message });
@@ -125,7 +126,7 @@ async function runRead(
       return storeRead(deps, input, row, {
         ok: false,
         code: 'tool_failed',
-        message: messageOf(error),
+        message: describeThrown(error),
       });
     }
     throw retryRead(tool, attempt, error, deps.random());

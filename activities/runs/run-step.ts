@@ -3,11 +3,12 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { EffectOutcome, ToolActivityInput } from '../../domain/rules/effect-outcome.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
+import { describeThrown } from '../../domain/rules/thrown.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { attemptOf, claimOf } from '../effects/claim.ts';
 import { toJson } from '../effects/fingerprint.ts';
-import { messageOf, outputProblem } from '../effects/tool-run.ts';
+import { outputProblem } from '../effects/tool-run.ts';
 import { type IsGivenUp, withHeartbeat } from '../heartbeat.ts';
 import { effectId } from '../../domain/rules/ids.ts';
 import { callRead, retryRead } from './call-read.ts';
@@ -73,7 +74,7 @@ async function readStep(
   const place = { tenant: address.tenant, runKey, id: effectId(address) };
   try {
     const output = await callRead(deps, tool, place, input, context);
-    const problem = outputProblem(tool, output);
+    const problem = await outputProblem(tool, output);
     return {
       kind: 'applied',
       output,
@@ -86,7 +87,7 @@ async function readStep(
       return { kind: 'refused', code: error.code, message: error.message, seq: 0 };
     if (context.cancellationSignal.aborted) throw error;
     const attempt = attemptOf(context.info, step);
-    if (attempt >= tool.sendsMax) return { kind: 'failed', message: messageOf(error), seq: 0 };
+    if (attempt >= tool.sendsMax) return { kind: 'failed', message: describeThrown(error), seq: 0 };
     throw retryRead(tool, attempt, error, deps.random());
   }
 }

@@ -14,6 +14,7 @@ export const FailureType = {
   ToolFailed: 'Tool.Failed',
   ToolUnavailable: 'Tool.Unavailable',
   ToolInputInvalid: 'Tool.InputInvalid',
+  CodeInvalid: 'Code.Invalid',
   EffectAmbiguous: 'Effect.Ambiguous',
   EffectRefused: 'Effect.Refused',
   EffectBlocked: 'Effect.Blocked',

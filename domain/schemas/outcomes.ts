@@ -1,4 +1,5 @@
 // The words a tool uses to report what it knows: refused and pending of a send; found, absent and unclear of a probe.
+import { member } from '../rules/thrown.ts';
 
 /** What a probe saw. */
 export type ProbeResult<Output> =
@@ -29,7 +30,8 @@ export class RefusedError extends Error {
   constructor(code: string, message: string) {
     super(message);
     this.name = 'RefusedError';
-    this.code = code;
+    // Code without types may pass a status: it is a text from here on.
+    this.code = String(code);
   }
 }
 
@@ -40,7 +42,11 @@ export function refused(code: string, message: string = code): RefusedError {
 
 /** True for a `refused(…)`, whichever copy of the package made it. */
 export function isRefusal(error: unknown): error is RefusedError {
-  return error instanceof Error && 'isPawlRefusal' in error && error.isPawlRefusal === true;
+  return (
+    isMarked(error, 'isPawlRefusal') &&
+    typeof member(error, 'code') === 'string' &&
+    typeof member(error, 'message') === 'string'
+  );
 }
 
 /** Thrown by a tool when the receiver has accepted the effect and will say later what became of it. */
@@ -49,7 +55,9 @@ export class PendingError extends Error {
   readonly isPawlPending = true;
   /** The receiver's own name for what it has accepted; null when it gave none. */
   readonly reference: string | null;
-  constructor(reference: string | null) {
+  constructor(given: string | null) {
+    // A receiver's id is often a number.
+    const reference = given === null || given === undefined ? null : String(given);
     super(`accepted, not done yet${reference === null ? '' : ` (${reference})`}`);
     this.name = 'PendingError';
     this.reference = reference;
@@ -66,5 +74,14 @@ export function pending(reference: string | null = null): PendingError {
 
 /** True for a `pending(…)`, whichever copy of the package made it. */
 export function isPending(error: unknown): error is PendingError {
-  return error instanceof Error && 'isPawlPending' in error && error.isPawlPending === true;
+  return isMarked(error, 'isPawlPending');
+}
+
+/** Total: what is thrown may be a value that throws when it is looked at. */
+function isMarked(error: unknown, mark: string): boolean {
+  try {
+    return error instanceof Error && member(error, mark) === true;
+  } catch {
+    return false;
+  }
 }

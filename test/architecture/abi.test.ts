@@ -58,7 +58,7 @@ describe('names in histories; red means: decide, then change pin and CHANGELOG i
       words(`
         Model.RateLimited Model.Overloaded Model.Unavailable Model.Authentication
         Model.QuotaExhausted Model.RequestInvalid Model.ContextOverflow Model.AnswerInvalid
-        Model.NotConfigured Tool.Failed Tool.Unavailable Tool.InputInvalid
+        Model.NotConfigured Tool.Failed Tool.Unavailable Tool.InputInvalid Code.Invalid
         Effect.Ambiguous Effect.Refused Effect.Blocked
         Effect.ArgumentsDiffer Effect.NotSent Ledger.Unavailable
         Ledger.RolledBack Run.Cancelled Agent.Unknown

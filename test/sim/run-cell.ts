@@ -4,7 +4,7 @@ import type { Info } from '@temporalio/activity';
 import { claimOf } from '../../activities/effects/claim.ts';
 import { createEffectEngine } from '../../activities/effects/effect-engine.ts';
 import { reconcile } from '../../activities/effects/reconcile.ts';
-import { messageOf } from '../../activities/effects/tool-run.ts';
+import { describeThrown } from '../../domain/rules/thrown.ts';
 import type { Database } from '../../activities/ledger/database.ts';
 import type {
   EffectIntent,
@@ -191,7 +191,8 @@ async function performRead(
     return { kind: 'applied', output, alreadyApplied: false, seq: 0 };
   } catch (error) {
     if (isRefusal(error)) return { kind: 'refused', code: error.code, message: '', seq: 0 };
-    if (info.attempt >= tool.sendsMax) return { kind: 'failed', message: messageOf(error), seq: 0 };
+    if (info.attempt >= tool.sendsMax)
+      return { kind: 'failed', message: describeThrown(error), seq: 0 };
     throw retryRead(tool, info.attempt, error, world.random());
   }
 }
