@@ -1,5 +1,6 @@
 // Heartbeats while a promise runs: a dead process is noticed within the heartbeat time-out, a slow one is not.
 import type { Context } from '@temporalio/activity';
+import { beat as beatWithMemory } from './attempt-memory.ts';
 
 /** A third of the time-out: two beats may be lost before the server takes the process for dead. */
 const BEATS_PER_TIMEOUT = 3;
@@ -27,7 +28,7 @@ export async function withHeartbeat<T>(
   const beat = (): void => {
     listen();
     beatAtMs = performance.now();
-    if (!isLocal) context.heartbeat();
+    if (!isLocal) beatWithMemory(context);
   };
   const timer = setInterval(beat, silenceMs / BEATS_PER_TIMEOUT);
   try {

@@ -12,6 +12,7 @@ import type { Json } from '../domain/rules/json.ts';
 import type { ChildEnd, CompactionResult, ModelStepResult } from '../domain/rules/run.ts';
 import { reconcile, type ReconcilerDeps, type SweepReport } from './effects/reconcile.ts';
 import { withHeartbeat } from './heartbeat.ts';
+import { judgeFailures } from './judged-failures.ts';
 import { type CloseInput, closeRun, type ParkInput, parkRun } from './runs/close-run.ts';
 import {
   type Compensable,
@@ -84,7 +85,8 @@ export function createActivities(
   const reads = (input: Extract<ToolActivityInput, { kind: 'calls' }>): Promise<CallResults> =>
     runCalls(deps, input);
   const plain = { ...beating({ ...fixed }), ...Object.fromEntries(tools), 'tool.reads': reads };
-  return { ...envelopeResults(deps.crash, plain), default: toolUnavailable };
+  const judged = judging(plain, deps.random);
+  return { ...envelopeResults(deps.crash, judged), default: toolUnavailable };
 }
 
 /** A hook that throws has nobody left to tell. */
@@ -117,6 +119,15 @@ function beating(activities: Activities): Activities {
   return wrapEach(
     activities,
     (activity) => (input) => withHeartbeat(Context.current(), () => activity(input)),
+  );
+}
+
+/** Nothing of ours is tried again for ever without a word. */
+function judging(activities: Activities, random: () => number): Activities {
+  return wrapEach(
+    activities,
+    (activity, name) => (input) =>
+      judgeFailures({ context: Context.current(), activity: name, random }, () => activity(input)),
   );
 }
 

@@ -119,6 +119,11 @@ export const guarantees = {
   'stuck-visible':
     'A run that cannot go on is parked as stuck with its cause, in `pawl show` and in the UI, and goes on after `pawl resume`.',
 
+  'no-silent-retries':
+    'The same failure of our own or of user code, three times in a row in one step, on whichever workers, parks the run as stuck with the cause; an outage of the database for a month ends no step.',
+  'shutdown-is-no-cancel':
+    'What a worker that stops has to break off is done again by the next one: only a cancel of the run is the end of its step.',
+
   // Model calls and retries.
   'S0-03': 'Every activity has a retry policy and a time-out of its own, said explicitly.',
   'S0-05':

@@ -27,6 +27,9 @@ const LOCAL_LEDGER_MARGIN_MS = 3_000;
 /** Behind the first time-out soon, that a dead worker's run goes on; then as slowly as a ledger that is down wants it. */
 const SOON_THEN_SLOWLY = { initialInterval: '200ms', backoffCoefficient: 4 } as const;
 
+/** Whatever fails with a delay of its own, a step outlives an outage of a month: only its failures end it, not their number. */
+const ATTEMPTS_MAX = 1_000_000;
+
 /** Statements on the ledger: short, repeatable, tried until the database is back. */
 export const ledgerOptions: ExplicitOptions = {
   startToCloseTimeout: '30s',
@@ -34,7 +37,7 @@ export const ledgerOptions: ExplicitOptions = {
   retry: {
     ...SOON_THEN_SLOWLY,
     maximumInterval: '30s',
-    maximumAttempts: 10_000,
+    maximumAttempts: ATTEMPTS_MAX,
   },
 };
 
@@ -48,7 +51,7 @@ export const modelOptions: ExplicitOptions = {
   retry: {
     ...SOON_THEN_SLOWLY,
     maximumInterval: '1m',
-    maximumAttempts: 10_000,
+    maximumAttempts: ATTEMPTS_MAX,
   },
 };
 
@@ -70,7 +73,7 @@ export function toolOptions(timeoutMs: number, summary?: string): ExplicitOption
       initialInterval: '200ms',
       backoffCoefficient: 2,
       maximumInterval: '5s',
-      maximumAttempts: 1_000,
+      maximumAttempts: ATTEMPTS_MAX,
     },
     ...(summary === undefined ? {} : { summary }),
   };

@@ -130,12 +130,15 @@ async function park(
   });
 }
 
+/** It is shown in a line and stored with the run; the failure itself has all of it. */
+const CAUSE_CHARS_MAX = 4_000;
+
 /** The deepest cause that names itself: Temporal wraps a failure once per boundary. */
 function causeOf(error: unknown): { type: string; message: string } {
   let deepest = { type: 'Error', message: String(error) };
   for (let at = error; at instanceof Error; at = at.cause) {
     const type = 'type' in at && typeof at.type === 'string' ? at.type : at.name;
-    deepest = { type, message: at.message };
+    deepest = { type, message: at.message.slice(0, CAUSE_CHARS_MAX) };
   }
   return deepest;
 }

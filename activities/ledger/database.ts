@@ -236,6 +236,23 @@ export function isConnectionError(error: unknown): boolean {
   );
 }
 
+/**
+ * SQLSTATEs about the server and not about what it was asked: connections, logins, resources, shutdowns, a standby, lost
+ * races, locks. Waiting helps. Everything else, data errors (22) and constraints (23) above all, is ours.
+ */
+const SERVERS_TROUBLE = /^(08|28|53|57|58|40)|^(25006|3D000|55P03)$/;
+
+/** Whether a failure is the ledger's: out of reach, or not able to answer now. */
+export function isLedgersTrouble(error: unknown): boolean {
+  return error instanceof LedgerUnavailable || SERVERS_TROUBLE.test(sqlStateOf(error));
+}
+
+/** Only PostgreSQL's own errors have a severity. */
+function sqlStateOf(error: unknown): string {
+  const isServers = typeof error === 'object' && error !== null && 'severity' in error;
+  return isServers ? codeOf(error) : '';
+}
+
 function codeOf(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('code' in error)) return '';
   return String(error.code);

@@ -6,7 +6,9 @@ import { classify } from '../../domain/rules/classify.ts';
 import { costMicroUsd } from '../../domain/rules/pricing.ts';
 import type { RunUsage } from '../../domain/rules/run.ts';
 import type { ModelAnswer, ModelRequest } from '../../domain/rules/transcript.ts';
+import { beat } from '../attempt-memory.ts';
 import { ModelCallError } from '../models/model-provider.ts';
+import { isRunCancelled, stoppedAttempt } from '../judged-failures.ts';
 import type { AgentDescription } from './agent-registry.ts';
 import type { RunDeps } from './run-deps.ts';
 
@@ -56,7 +58,7 @@ export async function callModel(
       durationMs: Math.round(performance.now() - startedAtMs),
     };
   } catch (error) {
-    throw toFailure(error, attempt, deps.random());
+    throw toFailure(error, context, deps.random());
   }
 }
 
@@ -66,7 +68,7 @@ const SHORT_CALL_MS = 1_000;
 function beatUnlessShort(context: Context): () => void {
   const startedAtMs = performance.now();
   return () => {
-    if (performance.now() - startedAtMs > SHORT_CALL_MS) context.heartbeat();
+    if (performance.now() - startedAtMs > SHORT_CALL_MS) beat(context);
   };
 }
 
@@ -82,8 +84,13 @@ function pickTokens({ usage }: ModelAnswer): Omit<RunUsage, 'costMicroUsd'> {
   return { inputTokens, outputTokens, cachedInputTokens };
 }
 
-function toFailure(error: unknown, attempt: number, random: number): unknown {
+function toFailure(error: unknown, context: Context, random: number): unknown {
   if (!(error instanceof ModelCallError)) return error;
+  // The worker stops: only a wish to cancel is the run's own end.
+  if (error.facts.kind === 'aborted' && !isRunCancelled(context)) {
+    return stoppedAttempt(error.message);
+  }
+  const { attempt } = context.info;
   const { type, retryable, retryAfterMs, hint } = classify(error.facts);
   const delayMs = nextDelayMs({ attempt, baseMs: 500, capMs: 60_000, retryAfterMs, random });
   return ApplicationFailure.create({

@@ -4,6 +4,7 @@ import { FailureType } from '../../domain/rules/failure.ts';
 import type { Json } from '../../domain/rules/json.ts';
 import type { RunResult } from '../../domain/rules/run.ts';
 import type { Part } from '../../domain/rules/transcript.ts';
+import { isEncryptionError } from '../encryption/encryption-error.ts';
 import {
   type Body,
   type BodyOwner,
@@ -12,6 +13,7 @@ import {
   secretMembers,
 } from '../encryption/sealed-body.ts';
 import { appendFacts } from '../ledger/append-facts.ts';
+import { toStorable } from '../ledger/storable.ts';
 import type { Transaction } from '../ledger/database.ts';
 import { forgetContext } from '../transcripts/remembered-context.ts';
 import { parseJson, textOf } from './final-answer.ts';
@@ -110,12 +112,25 @@ export interface ParkInput {
 /** Marks a run as `stuck` with its cause, or clears the mark. A run that the ledger has lost gets a row to be seen by. */
 export async function parkRun(deps: RunDeps, { tenant, runKey, cause }: ParkInput): Promise<void> {
   if (cause) await showLostRun(deps, tenant, runKey);
-  await deps.database.query(
-    `update pawl.runs set stuck_cause = $3, updated_at = clock_timestamp()
-     where tenant = $1 and run_key = $2`,
-    [tenant, runKey, cause && toCauseBody({ tenant, runKey }, cause)],
-  );
+  const owner = { tenant, runKey };
+  const store = (body: Body | null): Promise<unknown> =>
+    deps.database.query(
+      `update pawl.runs set stuck_cause = $3, updated_at = clock_timestamp()
+       where tenant = $1 and run_key = $2`,
+      [tenant, runKey, body],
+    );
+  if (!cause) await store(null);
+  else await store(toCauseBody(owner, toStorable(cause))).catch(storeBareCause);
+
+  /** What parks a run may be the very keys that its words are sealed with. */
+  function storeBareCause(error: unknown): Promise<unknown> {
+    if (!isEncryptionError(error) || !cause) throw error;
+    const bare = { type: toStorable(cause.type), message: HIDDEN, at: new Date().toISOString() };
+    return store(partlySecret(owner, 'runs.stuck_cause', bare));
+  }
 }
+
+const HIDDEN = "(it can't be sealed with this worker's keys; Temporal's UI has it)";
 
 /** Its type and time are for SQL; its words may be a receiver's. */
 function toCauseBody(owner: BodyOwner, cause: NonNullable<ParkInput['cause']>): Body {

@@ -26,5 +26,7 @@ export const FailureType = {
   AgentUnknown: 'Agent.Unknown',
   PolicyUnavailable: 'Policy.Unavailable',
   WorkerDied: 'Worker.Died',
+  WorkerStopped: 'Worker.Stopped',
+  StepFailed: 'Step.Failed',
 } as const;
 export type FailureType = (typeof FailureType)[keyof typeof FailureType];

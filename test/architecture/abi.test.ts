@@ -62,7 +62,7 @@ describe('names in histories; red means: decide, then change pin and CHANGELOG i
         Effect.Ambiguous Effect.Refused Effect.Blocked
         Effect.ArgumentsDiffer Effect.NotSent Ledger.Unavailable
         Ledger.RolledBack Run.Cancelled Agent.Unknown
-        Policy.Unavailable Worker.Died
+        Policy.Unavailable Worker.Died Worker.Stopped Step.Failed
       `),
     );
   });

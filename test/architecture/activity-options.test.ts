@@ -1,5 +1,7 @@
 // Every activity is called with a time-out and a retry policy that are said explicitly: none relies on Temporal's.
 import { describe, expect, it } from '@jest/globals';
+import { seededRandom } from '../../devstack/contrast/plan.ts';
+import { nextDelayMs } from '../../domain/rules/backoff.ts';
 import { toMs } from '../../domain/rules/durations.ts';
 import * as options from '../../workflows/activity-options.ts';
 import { guarantee } from '../guarantee.ts';
@@ -33,7 +35,44 @@ describe('activity options', () => {
     },
   );
 
+  /** The shortest sum of waits by Temporal's arithmetic, and by our own where each failure brings its delay with jitter. */
+  function horizonDays({ retry }: options.ExplicitOptions): number {
+    const { initialInterval, backoffCoefficient = 2, maximumInterval, maximumAttempts } = retry;
+    const waitMs = { first: toMs(String(initialInterval)), max: toMs(String(maximumInterval)) };
+    let totalMs = 0;
+    for (let n = 1; n < maximumAttempts; n += 1) {
+      totalMs += Math.min(waitMs.max, waitMs.first * backoffCoefficient ** (n - 1));
+    }
+    return totalMs / 86_400_000;
+  }
+
+  it('the arithmetic → that of Temporal, on a policy that can be summed by hand', () => {
+    const retry = {
+      initialInterval: '1h',
+      backoffCoefficient: 2,
+      maximumInterval: '12h',
+      maximumAttempts: 6,
+    } as const;
+    // 1 + 2 + 4 + 8 + 12 hours.
+    expect(horizonDays({ startToCloseTimeout: '1s', retry })).toBe(27 / 24);
+  });
+
   const { ledgerOptions, modelOptions, toolOptions } = named;
+  guarantee.each('no-silent-retries', Object.entries({ ledgerOptions, modelOptions, toolOptions }))(
+    '%s → the database may be away for more than a month: no step ends for lack of attempts',
+    (_name, activityOptions) => {
+      expect(horizonDays(activityOptions)).toBeGreaterThan(30);
+      // Failures of ours bring a delay with full jitter: half of the cap on average.
+      const random = seededRandom(1);
+      const delays = Array.from({ length: 10_000 }, (_, index) =>
+        nextDelayMs({ attempt: index + 1, baseMs: 250, capMs: 30_000, random: random() }),
+      );
+      const meanMs = delays.reduce((sum, delay) => sum + delay) / delays.length;
+      const { maximumAttempts } = activityOptions.retry;
+      expect((meanMs * maximumAttempts) / 86_400_000).toBeGreaterThan(30);
+    },
+  );
+
   guarantee.each('noticed', Object.entries({ ledgerOptions, modelOptions, toolOptions }))(
     '%s → by time-outs alone the next attempt of a dead worker’s step begins within 5 s',
     (_name, { heartbeatTimeout, retry }) => {

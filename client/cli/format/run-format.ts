@@ -36,8 +36,9 @@ export function formatRuns(io: Terminal, runs: readonly RunView[], now: Date): s
 }
 
 /** What waits for a human; empty when nothing does. */
-export function formatNeeds({ pendingApprovals, doubts }: RunView): string {
+export function formatNeeds({ status, pendingApprovals, doubts }: RunView): string {
   const needs = [
+    status === 'stuck' ? 'a repair' : '',
     pendingApprovals > 0 ? plural(pendingApprovals, 'approval') : '',
     doubts > 0 ? plural(doubts, 'doubt') : '',
   ];
