@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto';
 import type { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { FailureType } from '../domain/rules/failure.ts';
+import { describeThrown } from '../domain/rules/thrown.ts';
 import { rememberAttempt, recallAttempts, type FaultMemory } from './attempt-memory.ts';
-import { messageOf } from './effects/tool-run.ts';
+import { toErrorName } from './error-facts.ts';
 import { isLedgersTrouble } from './ledger/database.ts';
 import { toStorable } from './ledger/storable.ts';
 
@@ -51,7 +52,7 @@ function judge({ context, activity, random }: Attempt, error: unknown): unknown 
   const message = describe(error);
   const fault = countFault(recallAttempts(context).fault, message);
   rememberAttempt(context, { fault });
-  const type = error instanceof ApplicationFailure ? error.type : nameOf(error);
+  const type = error instanceof ApplicationFailure ? error.type : toErrorName(error);
   if (isHopeless(fault) && activity !== NEVER_ENDED) {
     const how = fault.count >= SAME_MAX ? `${fault.count} times in a row` : `${fault.total} times`;
     return ApplicationFailure.nonRetryable(
@@ -61,7 +62,11 @@ function judge({ context, activity, random }: Attempt, error: unknown): unknown 
   }
   const waitMs = FIRST_WAIT_MS * 4 ** Math.min(fault.count - 1, 2);
   const nextRetryDelay = Math.round((waitMs * (1 + random())) / 2);
-  return ApplicationFailure.create({ type: type ?? 'Error', message, nextRetryDelay });
+  return ApplicationFailure.create({
+    type: toStorable(type || 'Error').slice(0, 100),
+    message,
+    nextRetryDelay,
+  });
 }
 
 /** It is what makes the others visible: it goes on trying. */
@@ -99,20 +104,7 @@ function isHopeless({ count, total }: FaultMemory): boolean {
   return count >= SAME_MAX || total >= ANY_MAX;
 }
 
-/** Total: what is thrown may be anything. */
 function describe(error: unknown): string {
-  try {
-    const said = error instanceof ApplicationFailure ? error.message : messageOf(error);
-    return toStorable(said.slice(0, MESSAGE_CHARS_MAX));
-  } catch {
-    return 'a value was thrown that cannot be described';
-  }
-}
-
-function nameOf(error: unknown): string {
-  try {
-    return error instanceof Error ? toStorable(String(error.name)).slice(0, 100) : 'Error';
-  } catch {
-    return 'Error';
-  }
+  const said = error instanceof ApplicationFailure ? error.message : describeThrown(error);
+  return toStorable(said.slice(0, MESSAGE_CHARS_MAX));
 }
