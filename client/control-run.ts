@@ -4,7 +4,7 @@ import { ulid } from 'ulid';
 import { UNSIGNALLED_FROM } from '../domain/rules/run.ts';
 import { textBody } from '../activities/encryption/encryption.ts';
 import type { ClientContext } from './context.ts';
-import { ArgumentInvalidError, RunFinishedError } from './errors.ts';
+import { RunFinishedError } from './errors.ts';
 import { type EffectView, listEffects } from './effect-views.ts';
 import { resolveRunKey } from './ids.ts';
 import { findRun, type RunView } from './run-views.ts';
@@ -192,7 +192,6 @@ export async function sendMessage(
   text: string,
   { by = context.requester }: ControlOptions = {},
 ): Promise<SteerAnswer> {
-  if (text.trim() === '') throw new ArgumentInvalidError('A message may not be empty.');
   const messageId = `msg_${ulid()}`;
   // The lock orders it against an end: what is written before the end is still answered.
   const [written] = await context.database.query<{ waiting: number }>(

@@ -9,7 +9,6 @@ import {
   ApprovalChangedError,
   ApprovalExpiredError,
   ApprovalObsoleteError,
-  ArgumentInvalidError,
   EncryptionRefusedError,
   RunFinishedError,
   SelfApprovalError,
@@ -44,8 +43,6 @@ export async function decideApproval(
   const id = await resolveId(context, 'approval', typed);
   const shown = await requireApproval(context, id);
   const approver = (options.approver ?? context.requester).trim();
-  if (approver === '')
-    throw new ArgumentInvalidError('Say who decides: the approver may not be empty.');
   await checkDecidable(context, shown, approver, options.binding);
   if (decision === 'approve') checkReadable(shown);
   const decided = await insertDecision(context, shown, {

@@ -1,7 +1,7 @@
 // Erasure: every body of a run and its data key are taken away, on record; that something was done, and when, stays.
 import { ulid } from 'ulid';
 import type { ClientContext } from './context.ts';
-import { ArgumentInvalidError, isPawlError, RunNotErasableError } from './errors.ts';
+import { isPawlError, RunNotErasableError } from './errors.ts';
 import { resolveRunKey } from './ids.ts';
 
 /** One run, with the runs that its model asked for; a process of one's own workflows by its whole key; or all runs about a subject. */
@@ -34,7 +34,6 @@ export async function eraseRuns(
   target: EraseTarget,
   { reason, by = context.requester }: EraseOptions,
 ): Promise<EraseAnswer> {
-  if (reason.trim() === '') throw new ArgumentInvalidError('An erasure needs a reason.');
   const process = 'run' in target ? await findProcess(context, target.run) : undefined;
   const runKeys = process ? [process.runKey] : await findTargets(context, target);
   // All are looked at before the first is touched: a subject is not left half erased by a run that is live.
@@ -91,7 +90,6 @@ async function findTargets(
   const { database, tenant } = context;
   const run = 'run' in target ? await resolveRunKey(context, target.run) : null;
   const subject = 'subject' in target ? target.subject : null;
-  if (subject?.trim() === '') throw new ArgumentInvalidError('Say which subject.');
   const rows = await database.query<{ key: string }>(
     `with recursive tree as (
        select run_key from pawl.runs

@@ -3,6 +3,7 @@ import { toKeys } from '../activities/encryption/encryption.ts';
 import type { EffectStatus } from '../domain/rules/effect.ts';
 import { type AgentView, listAgents, requireAgent } from './agents.ts';
 import { type ApprovalView, listApprovals } from './approval-views.ts';
+import { checkArguments } from './check-arguments.ts';
 import { type CallbackAnswer, type CallbackMessage, receiveCallback } from './callbacks.ts';
 import { type AuditOptions, type AuditReport, verifyAudit } from './audit-run.ts';
 import { collectGarbage, type GarbageOptions, type GarbageReport } from './collect-garbage.ts';
@@ -105,45 +106,56 @@ export class PawlClient {
    * is finished by repeating it. Throws AgentUnknownError, AgentInputInvalidError, StartKeyTakenError,
    * RunNotStartedError, TemporalUnreachableError.
    */
-  start(agentName: string, input: unknown, options?: StartOptions): Promise<StartedRun> {
+  async start(agentName: string, input: unknown, options?: StartOptions): Promise<StartedRun> {
+    checkArguments('start', { ...options, agent: agentName, input });
     return startRun(this.#context, agentName, input, options);
   }
 
   /** The latest runs, newest first. @default 20 of them */
-  list(options?: ListOptions): Promise<RunView[]> {
+  async list(options?: ListOptions): Promise<RunView[]> {
+    checkArguments('list', { ...options });
     return listRuns(this.#context, options);
   }
 
   /** Everything about one run. Throws UnknownIdError, AmbiguousIdError. */
-  show(run: string, options?: ShowOptions): Promise<RunDetails> {
+  async show(run: string, options?: ShowOptions): Promise<RunDetails> {
+    checkArguments('show', { ...options, run });
     return showRun(this.#context, run, options);
   }
 
   /** The messages of a run in order, read page by page. Throws ArgumentInvalidError, UnknownIdError, AmbiguousIdError. */
-  transcript(run: string, options?: TranscriptOptions): AsyncGenerator<TranscriptEntry, void> {
-    return streamTranscript(this.#context, run, options);
+  async *transcript(
+    run: string,
+    options?: TranscriptOptions,
+  ): AsyncGenerator<TranscriptEntry, void> {
+    checkArguments('transcript', { ...options, run });
+    yield* streamTranscript(this.#context, run, options);
   }
 
   /** The full run key of a short one, or of `latest`. Throws UnknownIdError, AmbiguousIdError. */
-  runKey(run: string): Promise<string> {
+  async runKey(run: string): Promise<string> {
+    checkArguments('runKey', { run });
     return resolveRunKey(this.#context, run);
   }
 
   /** Waits until the run has finished. Rejects with the signal's reason when it is aborted. */
-  result(run: string, options?: WatchOptions): Promise<FinishedRun> {
+  async result(run: string, options?: WatchOptions): Promise<FinishedRun> {
+    checkArguments('result', { ...options, run });
     return awaitResult(this.#context, run, options);
   }
 
   /** Everything that has happened, then every change until the run has finished. */
-  watch(run: string, options?: WatchOptions): AsyncGenerator<RunEvent, void, undefined> {
-    return watchRun(this.#context, run, options);
+  async *watch(run: string, options?: WatchOptions): AsyncGenerator<RunEvent, void, undefined> {
+    checkArguments('watch', { ...options, run });
+    yield* watchRun(this.#context, run, options);
   }
 
   /**
    * Decides a turn of an ended run anew, in a new run that knows everything before it. What was done from that turn on is
    * kept or undone as told. Throws ForkUndecidedError, RunNotEndedError, ArgumentInvalidError, UnknownIdError.
    */
-  fork(run: string, options?: ForkOptions): Promise<ForkedRun> {
+  async fork(run: string, options?: ForkOptions): Promise<ForkedRun> {
+    checkArguments('fork', { ...options, run });
     return forkRun(this.#context, run, options);
   }
 
@@ -151,12 +163,14 @@ export class PawlClient {
    * Undoes the effects of an ended run, the last first, by their tools' `compensate`; waits for its end, doubts included.
    * Repeating it undoes nothing twice. Throws RunNotEndedError, ArgumentInvalidError, UnknownIdError.
    */
-  compensate(run: string, options?: CompensateRunOptions): Promise<CompensatedRun> {
+  async compensate(run: string, options?: CompensateRunOptions): Promise<CompensatedRun> {
+    checkArguments('compensate', { ...options, run });
     return compensateRun(this.#context, run, options);
   }
 
   /** Approvals that wait for a human, the oldest first. */
   async approvals({ run }: { readonly run?: string | undefined } = {}): Promise<ApprovalView[]> {
+    checkArguments('approvals', { run });
     const runKey = run === undefined ? undefined : await resolveRunKey(this.#context, run);
     return listApprovals(this.#context, { runKey, isPending: true });
   }
@@ -165,32 +179,38 @@ export class PawlClient {
    * Approves: final, single use, bound to what was shown. Throws UnknownIdError, AlreadyDecidedError,
    * ApprovalExpiredError, ApprovalObsoleteError, ApprovalChangedError, RunFinishedError, SelfApprovalError.
    */
-  approve(approval: string, options?: DecisionOptions): Promise<DecidedApproval> {
+  async approve(approval: string, options?: DecisionOptions): Promise<DecidedApproval> {
+    checkArguments('approve', { ...options, approval });
     return decideApproval(this.#context, approval, 'approve', options);
   }
 
   /** Denies; the model is told, with the reason. Throws as `approve` does. */
-  deny(approval: string, options?: DecisionOptions): Promise<DecidedApproval> {
+  async deny(approval: string, options?: DecisionOptions): Promise<DecidedApproval> {
+    checkArguments('deny', { ...options, approval });
     return decideApproval(this.#context, approval, 'deny', options);
   }
 
   /** Stops sending at once and waits until nothing is on the wire. Throws RunFinishedError. */
-  pause(run: string, options?: PauseOptions): Promise<PauseAnswer> {
+  async pause(run: string, options?: PauseOptions): Promise<PauseAnswer> {
+    checkArguments('pause', { ...options, run });
     return pauseRun(this.#context, run, options);
   }
 
   /** Takes a paused or stuck run up again. Throws RunFinishedError. */
-  resume(run: string, options?: ControlOptions): Promise<ResumeAnswer> {
+  async resume(run: string, options?: ControlOptions): Promise<ResumeAnswer> {
+    checkArguments('resume', { ...options, run });
     return resumeRun(this.#context, run, options);
   }
 
   /** Ends the run: what is not sent yet never is. Throws RunFinishedError. */
-  cancel(run: string, options?: ControlOptions): Promise<ControlAnswer> {
+  async cancel(run: string, options?: ControlOptions): Promise<ControlAnswer> {
+    checkArguments('cancel', { ...options, run });
     return cancelRun(this.#context, run, options);
   }
 
   /** Tells the model something before its next turn. Throws RunFinishedError. */
-  steer(run: string, text: string, options?: ControlOptions): Promise<SteerAnswer> {
+  async steer(run: string, text: string, options?: ControlOptions): Promise<SteerAnswer> {
+    checkArguments('steer', { ...options, run, text });
     return steerRun(this.#context, run, text, options);
   }
 
@@ -198,17 +218,20 @@ export class PawlClient {
    * Says something to a session (a run started with `session: true`): it is answered once, in order. Throws
    * NotASessionError, RunFinishedError.
    */
-  say(session: string, text: string, options?: ControlOptions): Promise<SteerAnswer> {
+  async say(session: string, text: string, options?: ControlOptions): Promise<SteerAnswer> {
+    checkArguments('say', { ...options, session, text });
     return say(this.#context, session, text, options);
   }
 
   /** Waits for a session's answer to a message, or to its input when none is named. */
-  reply(session: string, options?: ReplyOptions): Promise<Reply> {
+  async reply(session: string, options?: ReplyOptions): Promise<Reply> {
+    checkArguments('reply', { ...options, session });
     return awaitReply(this.#context, session, options);
   }
 
   /** Ends a session once everything that was said is answered. Throws NotASessionError, RunFinishedError. */
-  endSession(session: string, options?: ControlOptions): Promise<ControlAnswer> {
+  async endSession(session: string, options?: ControlOptions): Promise<ControlAnswer> {
+    checkArguments('endSession', { ...options, session });
     return endSession(this.#context, session, options);
   }
 
@@ -220,6 +243,7 @@ export class PawlClient {
       readonly limit?: number | undefined;
     } = {},
   ): Promise<EffectView[]> {
+    checkArguments('effects', options);
     const { run, status, limit } = options;
     const runKey = run === undefined ? undefined : await resolveRunKey(this.#context, run);
     return listEffects(this.#context, { runKey, status, limit });
@@ -239,7 +263,8 @@ export class PawlClient {
    * Settles a doubt, a conflict, or what a receiver has accepted and not answered yet. Throws NotSettleableError, OutcomeConflictError, SettlementPendingError, UnknownIdError,
    * ArgumentInvalidError without evidence.
    */
-  settle(effect: string, options: SettleOptions): Promise<SettleAnswer> {
+  async settle(effect: string, options: SettleOptions): Promise<SettleAnswer> {
+    checkArguments('settle', { ...options, effect });
     return settleEffect(this.#context, effect, options);
   }
 
@@ -248,12 +273,14 @@ export class PawlClient {
    * verified who says it. Stored once per id, also before its effect is known; never against what is recorded: what
    * contradicts becomes a conflict. Throws ArgumentInvalidError, CallbackConflictError.
    */
-  receiveCallback(message: CallbackMessage): Promise<CallbackAnswer> {
+  async receiveCallback(message: CallbackMessage): Promise<CallbackAnswer> {
+    checkArguments('receiveCallback', message);
     return receiveCallback(this.#context, message);
   }
 
   /** Everything that led to an effect. Throws UnknownIdError, AmbiguousIdError. */
-  why(effect: string): Promise<EffectExplanation> {
+  async why(effect: string): Promise<EffectExplanation> {
+    checkArguments('why', { effect });
     return explainEffect(this.#context, effect);
   }
 
@@ -261,7 +288,8 @@ export class PawlClient {
    * Compares a receiver's statement with the effects of the tools that write to it, in both directions. It changes nothing;
    * each finding says what to do. Throws ArgumentInvalidError.
    */
-  reconcileStatement(options: ReconcileOptions): Promise<ReconcileReport> {
+  async reconcileStatement(options: ReconcileOptions): Promise<ReconcileReport> {
+    checkArguments('reconcileStatement', options);
     return reconcileStatement(this.#context, options);
   }
 
@@ -271,12 +299,14 @@ export class PawlClient {
    * Repeating it finishes what was cut off. Throws RunNotErasableError while a run is live or an effect is open or in
    * doubt, ArgumentInvalidError without a reason, UnknownIdError.
    */
-  erase(target: EraseTarget, options: EraseOptions): Promise<EraseAnswer> {
+  async erase(target: EraseTarget, options: EraseOptions): Promise<EraseAnswer> {
+    checkArguments('erase', { ...options, ...target });
     return eraseRuns(this.#context, target, options);
   }
 
   /** Recomputes the hash chains, commitments, folds and bindings of one run or all; problems are in the report. */
-  verifyAudit(options?: AuditOptions): Promise<AuditReport> {
+  async verifyAudit(options?: AuditOptions): Promise<AuditReport> {
+    checkArguments('verifyAudit', { ...options });
     return verifyAudit(this.#context, options);
   }
 
@@ -284,7 +314,8 @@ export class PawlClient {
    * Takes the bodies of runs away that ended long ago. Never of a run that is live or has a live relative, that Temporal can
    * still reset, or that has an effect open or in doubt. Throws TemporalUnreachableError: its retention has to be known.
    */
-  collectGarbage(options?: GarbageOptions): Promise<GarbageReport> {
+  async collectGarbage(options?: GarbageOptions): Promise<GarbageReport> {
+    checkArguments('collectGarbage', { ...options });
     return collectGarbage(this.#context, options);
   }
 
@@ -299,7 +330,8 @@ export class PawlClient {
   }
 
   /** What a worker offers under this name. Throws AgentUnknownError, which names those that there are. */
-  requireAgent(name: string): Promise<AgentView> {
+  async requireAgent(name: string): Promise<AgentView> {
+    checkArguments('requireAgent', { name });
     return requireAgent(this.#context, name);
   }
 
@@ -310,6 +342,7 @@ export class PawlClient {
 
   /** The history of a run's workflow as Temporal has it now: for `replay`. Throws TemporalUnreachableError. */
   async history(run: string): Promise<{ readonly runKey: string; readonly history: unknown }> {
+    checkArguments('history', { run });
     const runKey = await resolveRunKey(this.#context, run);
     return { runKey, history: await this.#context.temporal.fetchHistory(runKey) };
   }

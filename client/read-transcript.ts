@@ -1,6 +1,5 @@
 // The transcript of a run, read in pages: one of 10 MB is never held at once.
 import type { ClientContext } from './context.ts';
-import { ArgumentInvalidError } from './errors.ts';
 import { resolveRunKey } from './ids.ts';
 import { toParts, type TranscriptEntry } from './run-views.ts';
 
@@ -19,9 +18,6 @@ export async function* streamTranscript(
   typed: string,
   { from = 1, limit = Infinity }: TranscriptOptions = {},
 ): AsyncGenerator<TranscriptEntry, void, undefined> {
-  if (!(from >= 1 && limit >= 1)) {
-    throw new ArgumentInvalidError('The first entry is 1, and at least one must be asked for.');
-  }
   const runKey = await resolveRunKey(context, typed);
   let left = limit;
   for (let after = from - 1; left > 0;) {

@@ -2,6 +2,7 @@
 import { userInfo } from 'node:os';
 import type { KeyProvider } from '../activities/encryption/encryption.ts';
 import { DEFAULT_TENANT } from '../domain/rules/ids.ts';
+import { checkField, rules } from './text-rules.ts';
 
 export interface ClientOptions {
   /** `host:port` of Temporal. @default TEMPORAL_ADDRESS, else `localhost:7233` */
@@ -32,12 +33,12 @@ export interface ClientSettings {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Fills the options up. An empty environment variable counts as not set. */
+/** Fills the options up. An empty environment variable counts as not set. Throws ArgumentInvalidError with the field. */
 export function resolveSettings(
   options: ClientOptions = {},
   env: Environment = process.env,
 ): ClientSettings {
-  return {
+  const settings = {
     temporalAddress: options.temporalAddress ?? (env['TEMPORAL_ADDRESS'] || 'localhost:7233'),
     namespace: options.namespace ?? (env['PAWL_NAMESPACE'] || 'default'),
     databaseUrl: options.databaseUrl ?? (env['DATABASE_URL'] || undefined),
@@ -46,7 +47,20 @@ export function resolveSettings(
     requester: options.requester ?? osUser(env),
     encryptionKeys: options.encryptionKeys ?? (env['PAWL_ENCRYPTION_KEYS'] || undefined),
   };
+  for (const [field, rule] of Object.entries(SETTING_RULES)) {
+    checkField(field, settings[field as keyof typeof SETTING_RULES], rule);
+  }
+  return settings;
 }
+
+/** The texts among them; addresses and keys are judged by what opens them. */
+export const SETTING_RULES = {
+  temporalAddress: rules.id,
+  namespace: rules.id,
+  tenant: rules.name,
+  taskQueue: rules.id,
+  requester: rules.name,
+} as const;
 
 /** A database address as it may be printed: no password, no parameters. */
 export function toPrintableAddress(databaseUrl: string): string {

@@ -13,6 +13,7 @@ import {
 } from './errors.ts';
 import { resolveId } from './ids.ts';
 import type { Wake } from './temporal.ts';
+import { toExactJson } from './text-rules.ts';
 
 export interface SettleOptions {
   /** `applied`: the receiver did it. `not_applied`: it certainly did not and will not. */
@@ -53,9 +54,9 @@ export interface SettleAnswer {
 export async function settleEffect(
   context: ClientContext,
   typed: string,
-  options: SettleOptions,
+  given: SettleOptions,
 ): Promise<SettleAnswer> {
-  checkOptions(options);
+  const options = checkOptions(given);
   const shortId = await resolveId(context, 'effect', typed);
   const effect = await findEffect(context, shortId);
   if (!effect) throw new UnknownIdError('effect', typed, context.tenant);
@@ -98,16 +99,12 @@ function checkSettleable(effect: EffectView, { outcome, contradict = false }: Se
   if (!contradict) throw new OutcomeConflictError(effect.effect, status, outcome, effect.updatedAt);
 }
 
-function checkOptions({ outcome, output, evidence, by }: SettleOptions): void {
-  if (evidence.trim() === '') {
-    throw new ArgumentInvalidError(
-      'A settlement needs evidence: how do you know? (a receipt, a ticket)',
-    );
-  }
-  if (by?.trim() === '') throw new ArgumentInvalidError('A settlement needs a name: who says so?');
-  if (outcome === 'not_applied' && output !== undefined) {
-    throw new ArgumentInvalidError('An effect that was not applied has no output.');
-  }
+/** With the output as it is stored. */
+function checkOptions(given: SettleOptions): SettleOptions {
+  const { outcome, output } = given;
+  if (output === undefined) return given;
+  if (outcome === 'applied') return { ...given, output: toExactJson('output', output) };
+  throw new ArgumentInvalidError('output: an effect that was not applied has none.');
 }
 
 /** Under the lock of the effect's own settlements: two people who settle at once cannot contradict each other. */

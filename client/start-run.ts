@@ -14,13 +14,8 @@ import type { AgentRunInput } from '../workflows/messages.ts';
 import { checkInput, requireAgent } from './agents.ts';
 import type { ClientContext } from './context.ts';
 import type { Query } from './database.ts';
-import {
-  ArgumentInvalidError,
-  isPawlError,
-  type PawlError,
-  RunNotStartedError,
-  StartKeyTakenError,
-} from './errors.ts';
+import { isPawlError, type PawlError, RunNotStartedError, StartKeyTakenError } from './errors.ts';
+import { toExactJson } from './text-rules.ts';
 
 export interface StartOptions {
   /** The same key starts the same run, however often and from wherever it is asked for. */
@@ -64,9 +59,7 @@ export async function startRun(
   input: unknown,
   { key, requester = context.requester, session = false, subject }: StartOptions = {},
 ): Promise<StartedRun> {
-  const json = toJson(input);
-  if (key !== undefined && key.trim() === '')
-    throw new ArgumentInvalidError('A start key may not be empty.');
+  const json = toExactJson('input', input);
   const repeated = key === undefined ? undefined : await findByKey(context, key);
   if (!repeated) {
     checkInput(await requireAgent(context, agentName), json);
@@ -216,11 +209,4 @@ function checkSame(key: string, run: StoredRun, agentName: string, input: Json):
   if (canonicalize(run.input) !== canonicalize(input)) {
     throw new StartKeyTakenError(key, run.runKey, 'input');
   }
-}
-
-function toJson(input: unknown): Json {
-  const text = JSON.stringify(input);
-  if (text === undefined)
-    throw new ArgumentInvalidError('The input of a run must be a JSON value.');
-  return JSON.parse(text) as Json;
 }

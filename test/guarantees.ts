@@ -179,6 +179,10 @@ export const guarantees = {
   // What people type.
   'names-compared':
     'Names are compared by one normal form, in the client and in SQL: case, width, accents written in two ways, spaces and invisible letters make no other person.',
+  'typed-texts':
+    'Every text that people give to the client is judged before a server is asked: NUL, half surrogate pairs, empty, blank, too long, and in names what cannot be seen, are a mistake that names the field.',
+  'typed-input':
+    'JSON that people write is taken as it is written, or refused with the place: a number that loses digits, a repeated key, NUL, half a surrogate pair, too many levels.',
 
   'judging-is-total':
     "Whatever a user's code throws or returns while a call is judged, the judgement ends: the model is told, or the run is stuck with `Code.Invalid`; no thrown value breaks the code that reports it.",

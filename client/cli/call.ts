@@ -82,13 +82,14 @@ function createCall<Options>(io: CliIo, command: Command, clients: PawlClient[])
 
 function toOptions(options: GlobalOptions, stack: Stack | undefined, io: CliIo): ClientOptions {
   const found: ClientOptions = stack ? toClientOptions(stack) : {};
-  const { env } = io;
+  // An empty variable counts as not set; an empty option is a mistake.
+  const from = (variable: string): string | undefined => io.env[variable] || undefined;
   return {
-    databaseUrl: options.databaseUrl ?? found.databaseUrl ?? env['DATABASE_URL'],
-    temporalAddress: options.temporalAddress ?? found.temporalAddress ?? env['TEMPORAL_ADDRESS'],
-    namespace: options.namespace ?? env['PAWL_NAMESPACE'],
-    tenant: options.tenant ?? env['PAWL_TENANT'],
-    taskQueue: options.taskQueue ?? env['PAWL_TASK_QUEUE'] ?? found.taskQueue,
+    databaseUrl: options.databaseUrl ?? found.databaseUrl ?? from('DATABASE_URL'),
+    temporalAddress: options.temporalAddress ?? found.temporalAddress ?? from('TEMPORAL_ADDRESS'),
+    namespace: options.namespace ?? from('PAWL_NAMESPACE'),
+    tenant: options.tenant ?? from('PAWL_TENANT'),
+    taskQueue: options.taskQueue ?? from('PAWL_TASK_QUEUE') ?? found.taskQueue,
     requester: options.as ?? found.requester,
   };
 }

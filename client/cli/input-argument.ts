@@ -2,15 +2,17 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Json } from '../../domain/rules/json.ts';
-import { ArgumentInvalidError } from '../errors.ts';
+import { ArgumentInvalidError, isPawlError } from '../errors.ts';
+import { parseExactJson } from '../text-rules.ts';
 import type { CliIo } from './cli-io.ts';
 
 /** The JSON value of `text`; ArgumentInvalidError names the option and what is wrong. */
 export async function readJsonArgument(io: CliIo, option: string, text: string): Promise<Json> {
   const [source, content] = await readSource(io, option, text);
   try {
-    return JSON.parse(content) as Json;
+    return parseExactJson(option, content);
   } catch (error) {
+    if (isPawlError(error)) throw error;
     const why = error instanceof Error ? error.message : String(error);
     throw new ArgumentInvalidError(
       `${option}: ${source} is not JSON (${why}). Write ${option} '{"name": "value"}', ${option} @file.json or ${option} -`,

@@ -154,7 +154,7 @@ describe('settling', () => {
       client.settle(effect.effect, { outcome: 'not_applied', evidence: 'x', output: 1 }),
     ).rejects.toMatchObject({
       code: 'Argument.Invalid',
-      message: expect.stringContaining('no output'),
+      message: expect.stringContaining('not applied has none'),
     });
   });
 });

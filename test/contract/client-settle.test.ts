@@ -78,8 +78,8 @@ describe('the audit of a settlement', () => {
 
   it.each([
     [['settle', '--as', 'ada'], /required option '-e, --evidence/],
-    [['settle', '--as', 'ada', '--evidence', ' \n'], /needs evidence/],
-    [['settle', '--as', ' ', '--evidence', 'x'], /needs a name/],
+    [['settle', '--as', 'ada', '--evidence', ' \n'], /evidence may not be empty/],
+    [['settle', '--as', ' ', '--evidence', 'x'], /requester may not be empty/],
   ])('%j → exit 2, nothing written', async (argv, message) => {
     const effect = await effectOf('in_doubt');
     const { code, err } = await pawl(...argv, effect.effect, 'applied');
