@@ -216,4 +216,6 @@ export const provenWithoutServers: readonly GuaranteeId[] = [
   'explored',
   'codec-server',
   'judging-is-total',
+  'typed-texts',
+  'typed-input',
 ];
