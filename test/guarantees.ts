@@ -186,6 +186,17 @@ export const guarantees = {
 
   'judging-is-total':
     "Whatever a user's code throws or returns while a call is judged, the judgement ends: the model is told, or the run is stuck with `Code.Invalid`; no thrown value breaks the code that reports it.",
+
+  // What models answer.
+  'whole-or-nothing':
+    'An answer whose pieces cannot be told apart or put together is unusable, so that no call of it is carried out; arguments never reach another call.',
+  'answers-read':
+    'An answer that has arrived is read, whatever it holds: with its usage, and without an error that would buy it again.',
+  'arguments-exact':
+    'Arguments that a value cannot hold as they were written (rounded numbers, half pairs, duplicate keys, 100 levels) are malformed, and the place is named.',
+  'always-sendable':
+    'What goes back to a provider is accepted by it, whatever stands in the transcript; a longer transcript begins with the same bytes.',
+
   // The house.
   'S0-13':
     'Branching is pure code and only activities call a model: a task makes exactly the expected number of model requests.',
@@ -214,6 +225,10 @@ export const provenWithoutServers: readonly GuaranteeId[] = [
   'determinism-bundle',
   'import-table',
   'explored',
+  'whole-or-nothing',
+  'answers-read',
+  'arguments-exact',
+  'always-sendable',
   'codec-server',
   'judging-is-total',
   'typed-texts',

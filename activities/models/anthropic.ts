@@ -1,5 +1,6 @@
 // Anthropic through its official SDK: one request per call, no retries, answers streamed.
-import { AnthropicAnswer, toAnthropicRequest } from './anthropic-wire.ts';
+import { AnthropicAnswer } from './anthropic-answer.ts';
+import { toAnthropicRequest } from './anthropic-wire.ts';
 import type { ModelProvider, ProviderAccount } from './model-provider.ts';
 import { createSdkClient } from './sdk-client.ts';
 import { readStreamedCall } from './streamed-call.ts';

@@ -1,6 +1,6 @@
 // The port to the model providers: one call in, one answer or one error with facts out. No retries behind it.
 import type { ModelCallFacts } from '../../domain/rules/classify.ts';
-import type { ModelAnswer, ModelRequest } from '../../domain/rules/transcript.ts';
+import type { ModelAnswer, ModelRequest, Usage } from '../../domain/rules/transcript.ts';
 
 export interface ModelCallContext {
   /** Ends the paid call; the provider sees the connection close. */
@@ -20,14 +20,19 @@ export interface ModelProvider {
   call(request: ModelRequest, context: ModelCallContext): Promise<ModelAnswer>;
 }
 
+const NO_USAGE: Usage = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0 };
+
 /** A failed call as facts for `classify`. Stays in the process: only its failure type crosses Temporal. */
 export class ModelCallError extends Error {
   readonly facts: ModelCallFacts;
+  /** What the provider had reported when the call failed; all 0 before that. */
+  readonly usage: Usage;
 
-  constructor(facts: ModelCallFacts) {
+  constructor(facts: ModelCallFacts, usage: Usage = NO_USAGE) {
     super(`${facts.provider}: ${facts.message}`);
     this.name = 'ModelCallError';
     this.facts = facts;
+    this.usage = usage;
   }
 }
 

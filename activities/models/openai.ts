@@ -1,6 +1,7 @@
 // OpenAI through its official SDK: one request per call, no retries, answers streamed.
 import type { ModelProvider, ProviderAccount } from './model-provider.ts';
-import { OpenAiAnswer, toOpenAiRequest } from './openai-wire.ts';
+import { OpenAiAnswer } from './openai-answer.ts';
+import { toOpenAiRequest } from './openai-wire.ts';
 import { createSdkClient } from './sdk-client.ts';
 import { readStreamedCall } from './streamed-call.ts';
 

@@ -1,6 +1,7 @@
 // Turns what the two official SDKs throw into facts. They are generated alike, so one translation serves both.
 import type { ModelCallFacts } from '../../domain/rules/classify.ts';
 import { messageOfThrown } from '../../domain/rules/thrown.ts';
+import type { Usage } from '../../domain/rules/transcript.ts';
 import { toErrorCode, toErrorName } from '../error-facts.ts';
 import { PackageMissingError } from '../optional-package.ts';
 import { ModelCallError } from './model-provider.ts';
@@ -20,6 +21,8 @@ export interface SdkErrorContext {
   readonly apiKey: string;
   readonly errors: SdkErrorClasses;
   readonly nowMs: number;
+  /** What the provider had reported until then. */
+  readonly usage?: Usage;
 }
 
 /** Thrown by an adapter when an event is not what the provider documents. */
@@ -31,7 +34,7 @@ export class AnswerCutError extends Error {}
 /** A `ModelCallError`, or the error itself when it did not come from the call. */
 export function toModelCallError(error: unknown, context: SdkErrorContext): unknown {
   const facts = toFacts(error, context);
-  return facts ? new ModelCallError(facts) : error;
+  return facts ? new ModelCallError(facts, context.usage) : error;
 }
 
 /** Facts for a package that is not installed; undefined for any other error. */
@@ -117,14 +120,30 @@ const STREAM_ERROR_STATUS: Readonly<Record<string, number>> = {
   overloaded_error: 529,
 };
 
-/** The wait that the headers ask for, in milliseconds: `retry-after-ms`, or `retry-after` as seconds or a date. */
+/** A longer wait is not a wait; what may be waited for is decided by whoever waits. */
+const RETRY_AFTER_MS_MAX = 366 * 24 * 3_600_000;
+
+/**
+ * The wait that the headers ask for, in milliseconds: `retry-after-ms`, or `retry-after` as seconds or a date. From 0 to a
+ * year; undefined when neither can be read.
+ */
 export function parseRetryAfterMs(headers: Headers, nowMs: number): number | undefined {
-  const exactMs = Number.parseFloat(headers.get('retry-after-ms') ?? '');
-  if (exactMs >= 0) return exactMs;
-  const text = headers.get('retry-after')?.trim() ?? '';
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1_000;
-  const dateMs = Date.parse(text);
+  const exactMs = toNumber(headers.get('retry-after-ms'));
+  const waitMs = exactMs ?? toWaitMs(headers.get('retry-after')?.trim() ?? '', nowMs);
+  return waitMs === undefined ? undefined : Math.min(waitMs, RETRY_AFTER_MS_MAX);
+}
+
+function toWaitMs(text: string, nowMs: number): number | undefined {
+  const seconds = toNumber(text);
+  if (seconds !== undefined) return seconds * 1_000;
+  // A date in every one of HTTP's three forms names its month; anything else is no date, whatever `Date.parse` makes of it.
+  const dateMs = /^[A-Za-z]{3,9},? /.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
+}
+
+/** A plain number that is not negative; undefined for anything else. */
+function toNumber(text: string | null): number | undefined {
+  return text !== null && /^\s*\d+(\.\d+)?\s*$/.test(text) ? Number(text) : undefined;
 }
 
 const MESSAGE_LENGTH_MAX = 500;

@@ -1,12 +1,20 @@
 // One streamed call through an official SDK: reads every chunk, watches for abort and cut, reports facts.
-import type { ModelAnswer } from '../../domain/rules/transcript.ts';
+import type { ModelAnswer, Usage } from '../../domain/rules/transcript.ts';
+import { messageOfThrown } from '../../domain/rules/thrown.ts';
 import type { ModelCallContext, ProviderAccount } from './model-provider.ts';
 import { ModelCallError } from './model-provider.ts';
 import { AnswerFormatError, toModelCallError, type SdkErrorClasses } from './sdk-errors.ts';
 
-/** What an answer is put together with. */
-export interface AnswerAssembly<Event> {
-  add(event: Event): void;
+/** What an answer is put together with. Nothing but `finish` throws, and it only for an answer that is not whole. */
+export interface AnswerAssembly {
+  /** Whether the provider's mark for the end of an answer has arrived. */
+  readonly isWhole: boolean;
+  /** What was reported until now. */
+  readonly usage: Usage;
+  add(event: unknown): void;
+  /** Something is wrong with the answer: it is not one to act on. */
+  note(problem: string): void;
+  /** Throws an `AnswerCutError` when the stream ended too early. */
   finish(requestId: string | undefined): ModelAnswer;
 }
 
@@ -21,7 +29,7 @@ export interface StreamedCall<Event> {
   readonly account: ProviderAccount;
   readonly errors: SdkErrorClasses;
   readonly context: ModelCallContext;
-  readonly answer: AnswerAssembly<Event>;
+  readonly answer: AnswerAssembly;
   /** Sends the one request. */
   open(): Promise<OpenStream<Event>>;
 }
@@ -33,7 +41,9 @@ export async function readStreamedCall<Event>(call: StreamedCall<Event>): Promis
     return await read(call);
   } catch (error) {
     if (error instanceof ModelCallError) throw error;
-    throw toModelCallError(error, { provider, apiKey: account.apiKey, errors, nowMs: Date.now() });
+    const { usage } = call.answer;
+    const context = { provider, apiKey: account.apiKey, errors, usage, nowMs: Date.now() };
+    throw toModelCallError(error, context);
   }
 }
 
@@ -49,21 +59,27 @@ async function read<Event>({
     await response.body?.cancel().catch(() => undefined);
     throw new AnswerFormatError(`the answer is ${format || 'untyped'}, not text/event-stream`);
   }
-  for await (const event of data) {
-    context.onChunk();
-    add(answer, event);
+  try {
+    for await (const event of data) {
+      context.onChunk();
+      add(answer, event);
+    }
+  } catch (error) {
+    // A whole answer is paid for: what breaks after its end takes nothing from it.
+    if (!answer.isWhole) throw error;
   }
   // Both SDKs end an aborted stream without an error.
-  if (context.signal.aborted) {
-    throw new ModelCallError({ kind: 'aborted', provider, message: 'the call was aborted' });
+  if (context.signal.aborted && !answer.isWhole) {
+    const { usage } = answer;
+    throw new ModelCallError({ kind: 'aborted', provider, message: 'the call was aborted' }, usage);
   }
   return answer.finish(request_id ?? undefined);
 }
 
-function add<Event>(answer: AnswerAssembly<Event>, event: Event): void {
+function add(answer: AnswerAssembly, event: unknown): void {
   try {
     answer.add(event);
   } catch (error) {
-    throw new AnswerFormatError(`an event has an unknown shape: ${String(error)}`);
+    answer.note(`an event of the answer has an unknown shape: ${messageOfThrown(error)}`);
   }
 }

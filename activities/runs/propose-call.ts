@@ -240,7 +240,7 @@ export function refuse(
 /** What is wrong with a call's arguments, in words for the model. */
 export function argumentsProblem(schema: AnyTool['input'], part: ToolCallPart): string | undefined {
   if (part.malformed !== undefined)
-    return `the arguments are not JSON: ${part.malformed.slice(0, 200)}`;
+    return part.problem ?? `the arguments are not JSON: ${part.malformed.slice(0, 200)}`;
   if (JSON.stringify(toStorable(part.arguments)) !== JSON.stringify(part.arguments)) {
     return 'the arguments hold a NUL or half of a surrogate pair, which cannot be stored';
   }

@@ -2,10 +2,12 @@
 // script.
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { type Block, checkText, checkTools, checkTurns, type Turn } from './anthropic-rules.ts';
 import type { ModelUsage, NeutralMessage, NeutralPart, NeutralRequest } from './model-script.ts';
 import type { StatusFault, StopReason } from './model-script.ts';
 import { BadModelRequest, findPairingFault, parseWith, toPieces } from './model-wire.ts';
 import type { FullReply, ModelWire, SseEvent } from './model-wire.ts';
+import { refuseHalfPairs } from './model-rules.ts';
 import type { Json } from './receipts-log.ts';
 
 export const anthropicWire: ModelWire = {
@@ -83,20 +85,28 @@ const bodySchema = z.looseObject({
     .optional(),
   stream: z.boolean().optional(),
 });
-type Block = z.infer<typeof blockSchema>;
 
 function parse(raw: Record<string, unknown>, headers: Record<string, string>): NeutralRequest {
   if (!headers['anthropic-version'])
     throw new BadModelRequest('anthropic-version: header is required');
+  refuseHalfPairs(raw);
   const body = parseWith(bodySchema, raw);
+  checkTools(body.tools ?? []);
+  for (const { type, text } of toBlocks(body.system ?? []))
+    if (type === 'text') checkText(text, 'system');
   const said = body.messages.filter(({ role }) => role !== 'system');
   const systems = [
     body.system ?? '',
     ...body.messages.flatMap((m) => (m.role === 'system' ? [m.content] : [])),
   ];
-  const messages = said.map(({ role, content }): NeutralMessage => ({
+  const turns = said.map(({ role, content }): Turn => ({
     role: role === 'assistant' ? 'assistant' : 'user',
-    parts: toBlocks(content).map(toPart),
+    blocks: toBlocks(content),
+  }));
+  checkTurns(turns);
+  const messages = turns.map(({ role, blocks }): NeutralMessage => ({
+    role,
+    parts: blocks.map(toPart),
   }));
   checkPairing(messages);
   return {

@@ -170,7 +170,9 @@ function admit(wire: ModelWire, request: ArrivedRequest): Admitted {
     return { neutral: wire.parse(toObject(request.body), request.headers) };
   } catch (error) {
     if (!(error instanceof BadModelRequest)) throw error;
-    return { fault: { kind: 'status', status: 400, message: error.message } };
+    const { message, param, code } = error;
+    const details = { ...(param && { param }), ...(code && { code }) };
+    return { fault: { kind: 'status', status: 400, message, ...details } };
   }
 }
 

@@ -77,6 +77,8 @@ export interface StatusFault {
   retryAfterMs?: number;
   /** OpenAI's `error.code`, for example `insufficient_quota`. */
   code?: string;
+  /** OpenAI's `error.param`: the place in the request. */
+  param?: string;
   message?: string;
   delayMs?: number;
   headers?: Record<string, string>;

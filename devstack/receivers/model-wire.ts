@@ -43,8 +43,17 @@ export interface ModelWire {
   streamError(): SseEvent;
 }
 
-/** The provider answers 400 with this message. */
-export class BadModelRequest extends Error {}
+/** The provider answers 400 with this message; OpenAI says the place and a code, too. */
+export class BadModelRequest extends Error {
+  readonly param: string | null;
+  readonly code: string | null;
+
+  constructor(message: string, param: string | null = null, code: string | null = null) {
+    super(message);
+    this.param = param;
+    this.code = code;
+  }
+}
 
 export function parseWith<T>(schema: z.ZodType<T>, body: unknown): T {
   const parsed = schema.safeParse(body);

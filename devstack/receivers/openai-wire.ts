@@ -5,6 +5,8 @@ import type { ModelUsage, NeutralMessage, NeutralPart, NeutralRequest } from './
 import type { StatusFault, StopReason } from './model-script.ts';
 import { BadModelRequest, findPairingFault, parseWith, toPieces } from './model-wire.ts';
 import type { FullReply, ModelWire, SseEvent } from './model-wire.ts';
+import { refuseHalfPairs } from './model-rules.ts';
+import { checkTools, checkTurns } from './openai-rules.ts';
 import type { Json } from './receipts-log.ts';
 
 export const openaiWire: ModelWire = {
@@ -18,7 +20,7 @@ export const openaiWire: ModelWire = {
   error: (fault) => ({
     error: {
       message: fault.message ?? errorMessages[fault.code ?? fault.status] ?? 'Error',
-      ...{ type: errorType(fault), param: null },
+      ...{ type: errorType(fault), param: fault.param ?? null },
       code: fault.code ?? errorCodes[fault.status] ?? null,
     },
   }),
@@ -98,7 +100,10 @@ const bodySchema = z.looseObject({
 type WireMessage = z.infer<typeof messageSchema>;
 
 function parse(raw: Record<string, unknown>): NeutralRequest {
+  refuseHalfPairs(raw);
   const body = parseWith(bodySchema, raw);
+  checkTurns(body.messages);
+  checkTools((body.tools ?? []).flatMap(({ function: offered }) => (offered ? [offered] : [])));
   const isSystem = ({ role }: WireMessage): boolean => role === 'system' || role === 'developer';
   const messages = toMessages(body.messages.filter((message) => !isSystem(message)));
   checkPairing(messages);

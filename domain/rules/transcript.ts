@@ -11,8 +11,10 @@ export type Part =
       readonly id: string;
       readonly name: string;
       readonly arguments: Json;
-      /** Set when the provider's text was not JSON; `arguments` is then null. */
+      /** Set when the model's text was not usable JSON: that text, cut at 4,000 letters; `arguments` is then null. */
       readonly malformed?: string;
+      /** With `malformed`: the place and what is wrong there; absent when the text is not JSON at all. */
+      readonly problem?: string;
     }
   | {
       readonly kind: 'tool-result';
