@@ -86,6 +86,8 @@ export const guarantees = {
     'A receiver that accepts first and answers later is asked once: a signed callback, a probe or the end of its time brings the outcome; early, repeated, forged, foreign and contradicting callbacks neither repeat nor hide an effect.',
   'crash-matrix':
     'Every contract, every point at which a worker can die, every way of a receiver, under seeded schedules: none duplicated, none lost, and in doubt exactly what was predicted.',
+  'ours-is-not-theirs':
+    "After the receiver has answered 2xx to the end of its answer, nothing of ours (encoding, output schema, the tool's own code) makes the outcome unknown: the effect is applied with the cause as its output problem, and sent once.",
   'law-13-shutdown':
     'A worker that is told to stop lets its sends end first: no send is doubled by it.',
 

@@ -1,8 +1,7 @@
-// One attempt to send one effect: runs the tool behind the write gate and reads what happened into facts.
-import { isPending, isRefusal, type RefusedError } from '../../domain/schemas/outcomes.ts';
+// One attempt to send one effect: runs the tool behind the write gate and says what came of it.
+import { isRefusal, type RefusedError } from '../../domain/schemas/outcomes.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { EffectState, Fact } from '../../domain/rules/effect.ts';
-import { describeThrown, member } from '../../domain/rules/thrown.ts';
 import { hasOpenSend } from '../../domain/rules/next-move.ts';
 import type {
   AsStored,
@@ -17,9 +16,9 @@ import type { IsGivenUp } from '../heartbeat.ts';
 import type { CrashHook } from './crash-points.ts';
 import { AttemptGivenUp } from './effect-job.ts';
 import { createEffectFetch, type WriteState } from './effect-fetch.ts';
-import { toJson } from './fingerprint.ts';
+import { afterGrant, isDefinite, toRefused } from './read-outcome.ts';
 import { type Ran, settleWithin } from './settle-within.ts';
-import { judgeOutput, noTransaction, parseArguments } from './tool-run.ts';
+import { noTransaction, parseArguments } from './tool-run.ts';
 
 export interface SendDeps {
   readonly ledger: EffectLedger;
@@ -80,7 +79,7 @@ async function attemptUntil(
   const input = await parseArguments(tool, record);
   if (input.kind === 'invalid') return { kind: 'unsent', error: input.error };
   if (tool.wire === 'own' && !(await gate.dispatchAtEntry()))
-    return toAnswer(gate.state(), undefined, job);
+    return await toAnswer(gate.state(), undefined, job);
   const context = {
     fetch: gate.fetch,
     read: deps.wire,
@@ -103,35 +102,26 @@ async function attemptUntil(
 async function toAnswer(
   state: WriteState,
   ran: Ran | undefined,
-  job: SendJob,
+  { tool, record, claim }: SendJob,
 ): Promise<SendAnswer> {
+  const { attempt } = claim;
   switch (state.kind) {
     case 'denied':
       return { kind: 'denied', answer: state.answer };
     case 'failed':
       return { kind: 'unsent', error: state.error };
     case 'none':
-      return beforeAnyWrite(ran, job);
-    case 'second-write':
+      return beforeAnyWrite(ran, record, attempt);
+    case 'second-write': {
+      const { seen } = state;
+      const entry = { fact: SECOND_WRITE, fence: seen.fence, attempt };
+      return { kind: 'observed', entry, seen };
+    }
     case 'granted': {
-      const { fact, retryAfterMs } =
-        state.kind === 'granted' ? afterGrant(state, ran, job.tool) : { fact: SECOND_WRITE };
-      return {
-        kind: 'observed',
-        entry: await toEntry(fact, state.seen, job),
-        retryAfterMs,
-        seen: state.seen,
-      };
+      const { entry, retryAfterMs } = await afterGrant(state, ran, tool);
+      return { kind: 'observed', entry: { ...entry, attempt }, retryAfterMs, seen: state.seen };
     }
   }
-}
-
-function toEntry(
-  fact: Fact,
-  { fence }: EffectRecord,
-  { tool, claim }: SendJob,
-): Promise<FactEntry> {
-  return judgeOutput(tool, claim, { fact, fence });
 }
 
 const SECOND_WRITE: Fact = {
@@ -149,8 +139,9 @@ function keepLateAnswer(
   if (state.kind !== 'granted') return;
   const { tenant, id } = job.record;
   const keep = async (ran: Ran): Promise<void> => {
-    const { fact } = afterGrant(state, ran, job.tool);
-    if (isDefinite(fact)) await ledger.append(tenant, id, [await toEntry(fact, state.seen, job)]);
+    const { entry } = await afterGrant(state, ran, job.tool);
+    const { attempt } = job.claim;
+    if (isDefinite(entry.fact)) await ledger.append(tenant, id, [{ ...entry, attempt }]);
   };
   // Nobody waits for this any more: what it cannot store stays in doubt.
   running
@@ -161,26 +152,25 @@ function keepLateAnswer(
     .catch(() => undefined);
 }
 
-/** A word of the receiver; a time-out of ours that comes late says nothing. */
-function isDefinite({ kind }: Fact): boolean {
-  return kind === 'applied' || kind === 'refused' || kind === 'pending';
-}
-
 const NO_WRITE: Fact = {
   kind: 'doubted',
   reason: "the tool returned without a write by ctx.fetch: use it, or declare wire: 'own'",
 };
 
-function beforeAnyWrite(ran: Ran | undefined, { record, claim }: SendJob): SendAnswer {
+function beforeAnyWrite(
+  ran: Ran | undefined,
+  { state }: EffectRecord,
+  attempt: number,
+): SendAnswer {
   if (!ran || !ran.ok) {
     if (!isRefusal(ran?.error)) return { kind: 'unsent', error: ran?.error };
-    const fact = refusedUnwritten(ran.error, record.state);
-    return { kind: 'concluded', entry: { fact, attempt: claim.attempt } };
+    return { kind: 'concluded', entry: { fact: refusedUnwritten(ran.error, state), attempt } };
   }
-  return { kind: 'concluded', entry: { fact: NO_WRITE, attempt: claim.attempt } };
+  return { kind: 'concluded', entry: { fact: NO_WRITE, attempt } };
 }
 
-function refusedUnwritten({ code, message }: RefusedError, state: EffectState): Fact {
+function refusedUnwritten(refusal: RefusedError, state: EffectState): Fact {
+  const { code, message } = toRefused(refusal);
   // "Already paid" may well mean: by the send before this one.
   if (hasOpenSend(state)) {
     const reason = `an earlier send is open, and now the tool refuses before it sends: ${message}`;
@@ -189,51 +179,4 @@ function refusedUnwritten({ code, message }: RefusedError, state: EffectState): 
   return state.status === 'intended'
     ? { kind: 'withdrawn', code, message }
     : { kind: 'refused', source: 'engine', code, message };
-}
-
-/**
- * Given before a receiver looks at the key or the business: on a resend they say nothing of the send before it, which
- * may have been accepted with a credential that was revoked since.
- */
-const ANSWERED_AT_THE_DOOR = new Set([401, 403, 404, 405, 407, 410, 411, 413, 415, 429]);
-
-/** What receivers answer to a key whose first request they have not finished. */
-const IN_PROGRESS = new Set([409, 425]);
-
-/** What the end of the tool says of the send that it was permitted. */
-interface Heard {
-  readonly fact: Fact;
-  readonly retryAfterMs?: number | undefined;
-}
-
-function afterGrant(
-  state: Extract<WriteState, { kind: 'granted' }>,
-  ran: Ran | undefined,
-  tool: AnyTool,
-): Heard {
-  const { retryAfterMs } = state;
-  if (state.notSent !== undefined) {
-    return { fact: { kind: 'not_sent', reason: state.notSent }, retryAfterMs };
-  }
-  if (ran?.ok) {
-    return { fact: { kind: 'applied', source: 'response', output: toJson(ran.output) } };
-  }
-  if (isPending(ran?.error)) {
-    const { reference } = ran.error;
-    return { fact: { kind: 'pending', reference, withinMs: tool.pendingMs } };
-  }
-  if (isRefusal(ran?.error) && !(state.isResend && ANSWERED_AT_THE_DOOR.has(state.status ?? 0))) {
-    const { code, message } = ran.error;
-    return { fact: { kind: 'refused', source: 'response', code, message } };
-  }
-  const status = state.status === undefined ? '' : `HTTP ${state.status}: `;
-  const reason = `${status}${describeThrown(ran?.error)}`;
-  if (needsHuman(ran?.error)) return { fact: { kind: 'doubted', reason } };
-  const isAtWork = state.isResend && IN_PROGRESS.has(state.status ?? 0);
-  return { fact: { kind: 'ambiguous', reason, ...(isAtWork ? { isAtWork } : {}) }, retryAfterMs };
-}
-
-/** Read by its field: an `AmbiguousAnswer` may come from another copy of the package. */
-function needsHuman(error: unknown): boolean {
-  return member(error, 'needsHuman') === true;
 }

@@ -6,9 +6,10 @@ import type { AppendAnswer, EffectRecord, TransactionEnd } from '../ledger/effec
 import { ToolThrew } from '../ledger/tool-transaction.ts';
 import type { SendAnswer, SendDeps, SendJob } from './attempt-send.ts';
 import { AttemptGivenUp } from './effect-job.ts';
-import { toJson } from './fingerprint.ts';
+import { judgeOutput } from './judge-output.ts';
+import { toRefused } from './read-outcome.ts';
 import { settleWithin } from './settle-within.ts';
-import { judgeOutput, parseArguments } from './tool-run.ts';
+import { parseArguments } from './tool-run.ts';
 
 export type TransactionAnswer =
   | Exclude<SendAnswer, { kind: 'observed' | 'concluded' }>
@@ -62,15 +63,15 @@ async function runInside(
     settleWithin((async () => tool.run(input, { ...context, signal }))(), signal),
   );
   await deps.crash('before-settle', tool.name);
-  const { fence } = record;
+  const told = { fence: record.fence, attempt: claim.attempt };
   if (ran.ok) {
-    const fact = { kind: 'applied', source: 'response', output: toJson(ran.output) } as const;
-    return { entries: [await judgeOutput(tool, claim, { fact, fence })], keepsRows: true };
+    const { output, ...problem } = await judgeOutput(tool, ran.output);
+    const fact = { kind: 'applied', source: 'response', output } as const;
+    return { entries: [{ fact, ...told, ...problem }], keepsRows: true };
   }
   if (!isRefusal(ran.error)) throw ran.error;
-  const { code, message } = ran.error;
-  const fact = { kind: 'refused', source: 'response', code, message } as const;
-  return { entries: [{ fact, fence, attempt: claim.attempt }], keepsRows: false };
+  const fact = { kind: 'refused', source: 'response', ...toRefused(ran.error) } as const;
+  return { entries: [{ fact, ...told }], keepsRows: false };
 }
 
 const refuseFetch: typeof fetch = () =>

@@ -11,6 +11,7 @@ import type {
 import type { Clock } from '../clock.ts';
 import type { IsGivenUp } from '../heartbeat.ts';
 import type { CrashHook } from './crash-points.ts';
+import { type Arrived, readWhole } from './answer.ts';
 import { AttemptGivenUp } from './effect-job.ts';
 import { freeze, thaw } from './frozen-request.ts';
 import { joinSignals, withoutSignal } from '../join-signals.ts';
@@ -31,7 +32,10 @@ export type WriteState =
       isResend: boolean;
       /** Set when the connection was never made. */
       notSent?: string;
+      /** Of the answer, as soon as its head is there. */
       status?: number;
+      /** The answer, once its body has ended, one way or the other. */
+      arrived?: Arrived;
       retryAfterMs?: number;
     };
 
@@ -181,8 +185,11 @@ async function send(
     await crash('mid-request', record.tool);
     const response = await pending;
     await crash('after-send', record.tool);
-    if (state.kind === 'granted') noteAnswer(state, response);
-    return response;
+    if (state.kind === 'granted') noteHead(state, response);
+    // Read here, whatever the tool does with it: what the receiver has said is known before any code of the tool runs.
+    const { arrived, answer } = await readWhole(response);
+    if (state.kind === 'granted') state.arrived = arrived;
+    return answer;
   } catch (error) {
     const why = whyNeverConnected(error);
     if (why !== undefined && state.kind === 'granted') state.notSent = why;
@@ -203,7 +210,7 @@ function read(
   });
 }
 
-function noteAnswer(state: Extract<WriteState, { kind: 'granted' }>, response: Response): void {
+function noteHead(state: Extract<WriteState, { kind: 'granted' }>, response: Response): void {
   state.status = response.status;
   const retryAfterMs = readRetryAfter(response.headers.get('retry-after'));
   if (retryAfterMs !== undefined) state.retryAfterMs = retryAfterMs;

@@ -5,8 +5,9 @@ import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { EffectLedger, EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
 import { type Clock, withDeadline } from '../clock.ts';
 import type { CrashHook } from './crash-points.ts';
-import { toJson } from './fingerprint.ts';
-import { outputProblem, parseArguments } from './tool-run.ts';
+import { clip, textOf } from './clip.ts';
+import { judgeOutput } from './judge-output.ts';
+import { parseArguments } from './tool-run.ts';
 
 export interface ProbeDeps {
   readonly ledger: EffectLedger;
@@ -83,13 +84,11 @@ async function ask(
       }),
     );
     if (seen.kind === 'absent') return { fact: { kind: 'probed_absent' } };
-    if (seen.kind === 'unclear') return { fact: { kind: 'probed_unclear', reason: seen.reason } };
-    const output = toJson(seen.output);
-    const problem = await outputProblem(tool, output);
-    return {
-      fact: { kind: 'applied', source: 'probe', output },
-      ...(problem === undefined ? {} : { outputProblem: problem }),
-    };
+    if (seen.kind === 'unclear') {
+      return { fact: { kind: 'probed_unclear', reason: clip(textOf(seen.reason)) } };
+    }
+    const { output, ...problem } = await judgeOutput(tool, seen.output);
+    return { fact: { kind: 'applied', source: 'probe', output }, ...problem };
   } catch (error) {
     return { fact: { kind: 'probed_unclear', reason: describeThrown(error) } };
   }

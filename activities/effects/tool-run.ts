@@ -2,7 +2,7 @@
 import type { LedgerTransaction } from '../../domain/schemas/tool-context.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { Json } from '../../domain/rules/json.ts';
-import type { Claim, EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
+import type { EffectRecord } from '../ledger/effect-ledger.ts';
 import { fingerprint, toJson } from './fingerprint.ts';
 import { type ParsedValue, parseValue } from './parse-value.ts';
 
@@ -13,17 +13,6 @@ export const noTransaction: LedgerTransaction = {
       new TypeError('ctx.transaction is for tools that declare effect: { transactional: true }'),
     ),
 };
-
-/** Adds the attempt, and to an applied output what is wrong with it; never a retry. */
-export async function judgeOutput(
-  tool: AnyTool,
-  { attempt }: Claim,
-  entry: FactEntry,
-): Promise<FactEntry> {
-  if (entry.fact.kind !== 'applied') return { ...entry, attempt };
-  const problem = await outputProblem(tool, entry.fact.output);
-  return { ...entry, attempt, ...(problem === undefined ? {} : { outputProblem: problem }) };
-}
 
 /** What is wrong with an output, in one line; undefined when it matches the tool's schema. Never throws. */
 export async function outputProblem(

@@ -3,11 +3,11 @@ import type { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { nextDelayMs } from '../../domain/rules/backoff.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
-import type { Json } from '../../domain/rules/json.ts';
 import { describeThrown } from '../../domain/rules/thrown.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { systemClock, withDeadline } from '../clock.ts';
-import { shortId, toJson } from '../effects/fingerprint.ts';
+import { shortId } from '../effects/fingerprint.ts';
+import { type Judged, judgeOutput } from '../effects/judge-output.ts';
 import { noTransaction } from '../effects/tool-run.ts';
 import { joinSignals } from '../join-signals.ts';
 import type { RunDeps } from './run-deps.ts';
@@ -19,14 +19,14 @@ export interface ReadPlace {
   readonly id: string;
 }
 
-/** Runs the read once, with its parsed input. */
+/** Runs the read once, with its parsed input, and judges what it returns. */
 export async function callRead(
   { wire }: Pick<RunDeps, 'wire'>,
   tool: AnyTool,
   { tenant, runKey, id }: ReadPlace,
   input: unknown,
   context: Context,
-): Promise<Json> {
+): Promise<Judged> {
   const effect = shortId('ef', id);
   const output: unknown = await withDeadline(systemClock, tool.timeoutMs, (late) =>
     tool.run(input, {
@@ -40,7 +40,7 @@ export async function callRead(
       signal: joinSignals(context.cancellationSignal, late),
     }),
   );
-  return toJson(output);
+  return judgeOutput(tool, output);
 }
 
 /** A failed read that is tried again, after a delay of ours. */

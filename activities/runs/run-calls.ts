@@ -7,7 +7,6 @@ import { CallEnd, type CallResult } from '../../domain/rules/run.ts';
 import { describeThrown } from '../../domain/rules/thrown.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import { attemptOf } from '../effects/claim.ts';
-import { outputProblem } from '../effects/tool-run.ts';
 import { jsonBody } from '../encryption/sealed-body.ts';
 import { rolledBack } from '../ledger/rolled-back.ts';
 import { toStorable } from '../ledger/storable.ts';
@@ -111,8 +110,8 @@ async function runRead(
   try {
     const { address, runKey } = input;
     const place = { tenant: address.tenant, runKey, id: effectId({ ...address, call: row.call }) };
-    const output = await callRead(deps, tool, place, tool.input.parse(row.arguments), context);
-    const problem = await outputProblem(tool, output);
+    const given = tool.input.parse(row.arguments);
+    const { output, outputProblem: problem } = await callRead(deps, tool, place, given, context);
     if (problem === undefined) return await storeRead(deps, input, row, { ok: true, output });
     const message = `the result does not match the tool's output schema: ${problem}`;
     return await storeRead(deps, input, row, { ok: false, code: 'output_invalid', message });

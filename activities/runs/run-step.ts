@@ -8,7 +8,6 @@ import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { attemptOf, claimOf } from '../effects/claim.ts';
 import { toJson } from '../effects/fingerprint.ts';
-import { outputProblem } from '../effects/tool-run.ts';
 import { type IsGivenUp, withHeartbeat } from '../heartbeat.ts';
 import { effectId } from '../../domain/rules/ids.ts';
 import { callRead, retryRead } from './call-read.ts';
@@ -73,15 +72,8 @@ async function readStep(
   const { address, runKey } = step;
   const place = { tenant: address.tenant, runKey, id: effectId(address) };
   try {
-    const output = await callRead(deps, tool, place, input, context);
-    const problem = await outputProblem(tool, output);
-    return {
-      kind: 'applied',
-      output,
-      alreadyApplied: false,
-      ...(problem === undefined ? {} : { outputProblem: problem }),
-      seq: 0,
-    };
+    const judged = await callRead(deps, tool, place, input, context);
+    return { kind: 'applied', ...judged, alreadyApplied: false, seq: 0 };
   } catch (error) {
     if (isRefusal(error))
       return { kind: 'refused', code: error.code, message: error.message, seq: 0 };

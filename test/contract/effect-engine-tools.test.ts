@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { type Mailbox, startMailbox } from '../../devstack/receivers/mailbox.ts';
-import { httpEffect } from '../../domain/schemas/http-effect.ts';
+import { AmbiguousAnswer, httpEffect } from '../../domain/schemas/http-effect.ts';
 import { found, refused } from '../../domain/schemas/outcomes.ts';
 import type { ToolContext } from '../../domain/schemas/tool-context.ts';
 import { type LocalServer, serve, serveTcp } from '../unit/local-server.ts';
@@ -114,7 +114,7 @@ describe('the arguments that a tool is run with', () => {
         seen.push((given as z.infer<typeof input>).due);
         return at
           .send(ctx, transfer(given.reference))
-          .then(() => Promise.reject(new Error('lost')));
+          .then(() => Promise.reject(new AmbiguousAnswer(200, 'lost')));
       },
       effect: {
         probe: (given) => {
@@ -296,7 +296,7 @@ describe('an answer that was not expected', () => {
     expect(at.writesOf(reference)).toHaveLength(1);
   });
 
-  it('a tool that ignores its signal → left behind at its time-out', async () => {
+  it('a tool that ignores its signal → left behind at its timeout, with the answer that the receiver gave', async () => {
     const clock = createHandClock();
     const tool = onceWith(async ({ reference }, ctx) => {
       await at.send(ctx, transfer(reference));
@@ -305,7 +305,11 @@ describe('an answer that was not expected', () => {
     });
     const { reference, intent } = newCase(tool);
     const engine = createEngineBench({ ledger: at.under.ledger, clock });
-    expect(await engine.perform(tool, intent)).toMatchObject({ kind: 'in_doubt' });
+    expect(await engine.perform(tool, intent)).toMatchObject({
+      kind: 'applied',
+      output: null,
+      outputProblem: 'the tool did not end in its time, after the receiver had answered 201',
+    });
     expect(at.receiptsOf(reference)).toBe(1);
   });
 

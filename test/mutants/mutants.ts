@@ -217,9 +217,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'an ambiguous answer is "not sent"',
-    file: `${EFFECTS}/attempt-send.ts`,
-    find: "return { fact: { kind: 'ambiguous', reason, ...(isAtWork ? { isAtWork } : {}) }, retryAfterMs };",
-    put: "return { fact: { kind: 'not_sent', reason }, retryAfterMs };",
+    file: `${EFFECTS}/read-outcome.ts`,
+    find: "return { kind: 'ambiguous', reason, ...(isAtWork ? { isAtWork } : {}) };",
+    put: "return { kind: 'not_sent', reason };",
     tests: [MODES],
   },
   {
@@ -238,7 +238,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'an answer from the door settles the send before it',
-    file: `${EFFECTS}/attempt-send.ts`,
+    file: `${EFFECTS}/read-outcome.ts`,
     find: '!(state.isResend && ANSWERED_AT_THE_DOOR.has(state.status ?? 0))',
     put: 'true',
     tests: [LATE],

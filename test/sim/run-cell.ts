@@ -187,8 +187,8 @@ async function performRead(
   const context = { cancellationSignal: new AbortController().signal } as Context;
   const place = { tenant: TENANT, runKey: RUN_KEY, id };
   try {
-    const output = await callRead({ wire }, tool, place, { cents: 100 }, context);
-    return { kind: 'applied', output, alreadyApplied: false, seq: 0 };
+    const judged = await callRead({ wire }, tool, place, { cents: 100 }, context);
+    return { kind: 'applied', ...judged, alreadyApplied: false, seq: 0 };
   } catch (error) {
     if (isRefusal(error)) return { kind: 'refused', code: error.code, message: '', seq: 0 };
     if (info.attempt >= tool.sendsMax)
