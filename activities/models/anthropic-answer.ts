@@ -54,6 +54,7 @@ export class AnthropicAnswer implements AnswerAssembly {
   /** Takes the next event; unknown kinds are skipped, as Anthropic asks of its clients. */
   add(event: unknown): void {
     const fields = toObject(event);
+    if (typeof fields['type'] !== 'string') return this.note('an event of the answer has no type');
     if (this.#isWhole && isOfAnswer(fields)) this.note('the answer went on after its end');
     switch (fields['type']) {
       case 'message_start':

@@ -1,6 +1,7 @@
 // A provider's SDK, loaded with the first call, and its clients: a usual one, and one for each call with a fetch of its own.
 import { loadOptionalPackage } from '../optional-package.ts';
 import { ModelCallError, type ProviderAccount } from './model-provider.ts';
+import { withReadableEvents } from './readable-events.ts';
 import { toMissingPackageFacts } from './sdk-errors.ts';
 
 /** What the official SDKs of all providers understand. */
@@ -10,7 +11,7 @@ export interface ClientSettings {
   readonly maxRetries: 0;
   readonly timeout: number;
   readonly logLevel: 'off';
-  readonly fetch?: typeof fetch;
+  readonly fetch: typeof fetch;
 }
 
 export interface SdkOptions<Sdk, Client> {
@@ -38,6 +39,7 @@ export function createSdkClient<Sdk, Client>(
     maxRetries: 0,
     timeout: account.timeoutMs ?? TIMEOUT_MS,
     logLevel: 'off',
+    fetch: withReadableEvents((input, init) => fetch(input, init)),
   };
   let loading: Promise<Sdk> | undefined;
   let usual: Client | undefined;
@@ -46,8 +48,8 @@ export function createSdkClient<Sdk, Client>(
     // A package that is missing is looked for again.
     loading.catch(() => (loading = undefined));
     const sdk = await loading;
-    const client = own ? open(sdk, { ...settings, fetch: own }) : (usual ??= open(sdk, settings));
-    return { sdk, client };
+    if (!own) return { sdk, client: (usual ??= open(sdk, settings)) };
+    return { sdk, client: open(sdk, { ...settings, fetch: withReadableEvents(own) }) };
   };
 }
 

@@ -3,6 +3,7 @@ import type { ModelAnswer, Usage } from '../../domain/rules/transcript.ts';
 import { messageOfThrown } from '../../domain/rules/thrown.ts';
 import type { ModelCallContext, ProviderAccount } from './model-provider.ts';
 import { ModelCallError } from './model-provider.ts';
+import { isUnreadable } from './readable-events.ts';
 import { AnswerFormatError, toModelCallError, type SdkErrorClasses } from './sdk-errors.ts';
 
 /** What an answer is put together with. Nothing but `finish` throws, and it only for an answer that is not whole. */
@@ -78,7 +79,8 @@ async function read<Event>({
 
 function add(answer: AnswerAssembly, event: unknown): void {
   try {
-    answer.add(event);
+    if (isUnreadable(event)) answer.note('an event of the answer is not JSON');
+    else answer.add(event);
   } catch (error) {
     answer.note(`an event of the answer has an unknown shape: ${messageOfThrown(error)}`);
   }

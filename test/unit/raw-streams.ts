@@ -13,7 +13,7 @@ export const adapters = {
 export type Format = keyof typeof adapters;
 
 /** The answer of the real adapter to a stream of these bytes. */
-export function readStream(format: Format, body: string): Promise<ModelAnswer> {
+export function readStream(format: Format, body: string | ReadableStream): Promise<ModelAnswer> {
   const headers = { 'content-type': 'text/event-stream', 'request-id': 'req_1' };
   const answered = new Response(body, { headers });
   const { context } = callContext({ fetch: () => Promise.resolve(answered) });
