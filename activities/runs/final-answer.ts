@@ -21,16 +21,19 @@ export async function judgeFinal(
   return { isValid: false, problem: checked.problem.slice(0, 500) };
 }
 
+/** Around all of a text, in the ways models write it: any case, line ends of Windows, one line. */
+const FENCE = /^\s*```(?:json[5cl]?)?\s([^]*?)\s?```\s*$/i;
+
 /** The text of an answer; models like to fence JSON, so one fence around all of it is taken off. */
 export function textOf(parts: readonly Part[]): string {
   const text = wordsOf(parts);
-  return /^\s*```(?:json)?\n([\s\S]*?)\n```\s*$/.exec(text)?.[1] ?? text;
+  return FENCE.exec(text)?.[1] ?? text;
 }
 
-/** The JSON value in a text; undefined when it is none. */
+/** The JSON value in a text, which a byte order mark may precede; undefined when it is none. */
 export function parseJson(text: string): Json | undefined {
   try {
-    return JSON.parse(text) as Json;
+    return JSON.parse(text.trim()) as Json;
   } catch {
     return undefined;
   }
