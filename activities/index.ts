@@ -1,11 +1,7 @@
 // The activities that a worker registers: names are a pinned ABI, see workflows/activity-options.ts.
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import type {
-  EffectOutcome,
-  ToolActivityInput,
-  Unrecorded,
-} from '../domain/rules/effect-outcome.ts';
+import type { EffectOutcome, ToolActivityInput } from '../domain/rules/effect-outcome.ts';
 import { enveloped } from '../domain/rules/envelope.ts';
 import { FailureType } from '../domain/rules/failure.ts';
 import type { Json } from '../domain/rules/json.ts';
@@ -13,6 +9,8 @@ import type { ChildEnd, CompactionResult, ModelStepResult } from '../domain/rule
 import { reconcile, type ReconcilerDeps, type SweepReport } from './effects/reconcile.ts';
 import { withHeartbeat } from './heartbeat.ts';
 import { judgeFailures } from './judged-failures.ts';
+import { backed } from './runs/backed-activities.ts';
+import { countingRefusals } from './runs/backing.ts';
 import { type CloseInput, closeRun, type ParkInput, parkRun } from './runs/close-run.ts';
 import {
   type Compensable,
@@ -33,11 +31,9 @@ import { type OpenInput, type OpenResult, openRun } from './runs/open-run.ts';
 import { type CallResults, runCalls } from './runs/run-calls.ts';
 import type { RunDeps } from './runs/run-deps.ts';
 import { runStep } from './runs/run-step.ts';
+import { writeBack, type WriteBackInput } from './runs/write-back.ts';
 
-export interface WriteBackInput extends Unrecorded {
-  readonly v: 1;
-  readonly tenant: string;
-}
+export type { WriteBackInput };
 
 /** The fixed activities; tools are registered beside them as `tool.<name>`. */
 export interface PawlActivities {
@@ -66,7 +62,7 @@ export function createActivities(
   deps: RunDeps,
   reconciler: Pick<ReconcilerDeps, 'workflows'>,
 ): Record<string, AnyActivity> {
-  const fixed: PawlActivities = {
+  const fixed: PawlActivities = backed(deps, {
     'pawl.open': (input) => openRun(deps, input),
     'pawl.model': (input) => modelStep(deps, input),
     'pawl.compact': (input) => compactRun(deps, input),
@@ -77,7 +73,7 @@ export function createActivities(
     'pawl.writeBack': (input) => writeBack(deps, input),
     'pawl.reconcile': () => reconcile({ ...deps, ...reconciler, tools: deps.registry.tools }),
     'pawl.compensable': (input) => listCompensable(deps, input),
-  };
+  });
   const tools = [...deps.registry.tools.keys()].map((name): [string, ToolActivity] => [
     `tool.${name}`,
     (input) => performTool(deps, name, input),
@@ -85,7 +81,11 @@ export function createActivities(
   const reads = (input: Extract<ToolActivityInput, { kind: 'calls' }>): Promise<CallResults> =>
     runCalls(deps, input);
   const plain = { ...beating({ ...fixed }), ...Object.fromEntries(tools), 'tool.reads': reads };
-  const judged = judging(plain, deps.random);
+  const counted = wrapEach(
+    plain,
+    (activity, name) => (input) => countingRefusals(deps.database, name, () => activity(input)),
+  );
+  const judged = judging(counted, deps.random);
   return { ...envelopeResults(deps.crash, judged), default: toolUnavailable };
 }
 
@@ -147,18 +147,6 @@ function wrapEach(
 ): Activities {
   const entries = Object.entries(activities);
   return Object.fromEntries(entries.map(([name, activity]) => [name, wrap(activity, name)]));
-}
-
-async function writeBack({ ledger }: RunDeps, input: WriteBackInput): Promise<number> {
-  const { fence, outputProblem } = input;
-  const entries = input.facts.map((fact) => ({
-    fact,
-    details: { writtenBack: true },
-    ...(fence === undefined ? {} : { fence }),
-    ...(fact.kind === 'applied' && outputProblem !== undefined ? { outputProblem } : {}),
-  }));
-  const { seq } = await ledger.append(input.tenant, input.effect, entries);
-  return seq;
 }
 
 /** Answers for activity types that this build does not have, instead of leaving them to time out. */

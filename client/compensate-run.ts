@@ -1,4 +1,5 @@
 // Undoes what a run has done: starts the workflow that compensates its effects, the last first, and waits for its end.
+import { ulid } from 'ulid';
 import type { CompensationReport } from '../workflows/compensate.ts';
 import type { ClientContext } from './context.ts';
 import { findEffect } from './effect-views.ts';
@@ -34,6 +35,11 @@ export async function compensateRun(
   if (run && !run.isFinished && (await temporal.isRunning(runKey)))
     throw new RunNotEndedError(runKey, 'compensated');
   const chosen = effects && (await resolveEffects(context, runKey, effects));
+  // The wish is a row: nothing of an agent's run is undone on Temporal's word.
+  await database.query(
+    `insert into pawl.compensations (tenant, run_key, id, effects, asked_by) values ($1, $2, $3, $4, $5)`,
+    [tenant, runKey, `cw_${ulid()}`, chosen ?? null, context.requester],
+  );
   const workflowId = `${runKey}-compensate`;
   const report = await temporal.compensate(
     { v: 1, tenant, runKey, ...(chosen ? { effects: chosen } : {}) },

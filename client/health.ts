@@ -1,6 +1,7 @@
 // `doctor`: checks everything that a run needs, and says for each what to do. Never prints a secret.
 import type { ClientContext } from './context.ts';
 import { listWorkers } from './agents.ts';
+import { checkAuthority } from './authority-health.ts';
 import { checkHistories } from './check-histories.ts';
 import { listEffects } from './effect-views.ts';
 import { checkEncryption } from './encryption-health.ts';
@@ -21,7 +22,7 @@ const NODE_MAJOR_MIN = 20;
 const NODE_MINOR_MIN = 19;
 const CLOCK_DIFFERENCE_MS_MAX = 2_000;
 const PROVIDER_KEYS = ['ANTHROPIC_API_KEY', 'OPENAI_API_KEY'];
-const NEWEST_MIGRATION = '0005_seals';
+const NEWEST_MIGRATION = '0007_backing';
 
 /** Runs every check; only a programmer's error throws. */
 export async function diagnose(
@@ -57,12 +58,16 @@ async function checkLedger(context: ClientContext): Promise<HealthCheck[]> {
   const reached = await checkDatabase(context);
   const isDown = reached.some(({ status }) => status === 'fail');
   if (isDown)
-    return [...reached, ...unknown(['workers', 'doubts', 'stuck', 'encryption'], 'the database')];
+    return [
+      ...reached,
+      ...unknown(['workers', 'doubts', 'stuck', 'encryption', 'authority'], 'the database'),
+    ];
   const rest = [
     checkWorkers(context),
     checkDoubts(context),
     checkStuck(context),
     checkEncryption(context),
+    checkAuthority(context),
   ];
   return [...reached, ...(await Promise.all(rest))];
 }

@@ -53,6 +53,9 @@ export const guarantees = {
   'identity-once':
     'The same intention, asked for again in a later turn or at the same time in 20 runs, is one effect; the others get its outcome.',
 
+  'order-not-authority':
+    'Whoever can reach Temporal may delay, repeat or stop work: activities with any input, forged results and signals send nothing that the ledger does not permit and store no outcome; what no row backs is refused, counted and shown by `pawl doctor`.',
+
   // The laws of an effect (ARCHITECTURE.md).
   'law-01-ids':
     'An effect has the same id in every execution of the same step: nothing of it comes from Temporal ids, model output, attempts, time or dice.',

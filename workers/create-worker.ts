@@ -198,11 +198,12 @@ async function createRunDeps(
   const crash = options.crash ?? crashHookFrom(config.crashAt);
   const random = options.random ?? Math.random;
   const ledger = await createPostgresEffectLedger(database, { crash });
+  const keySecret = await readKeySecret(database);
   const isEncrypted = toKeys(options.encryptionKeys ?? config.encryptionKeys) !== undefined;
   return {
     database,
     ledger,
-    engine: createEffectEngine({ ledger, wire, crash, random }),
+    engine: createEffectEngine({ ledger, wire, crash, random, keySecret }),
     originOf: createOriginOf(database),
     storedEffects: createStoredEffects(),
     registry,
@@ -216,7 +217,7 @@ async function createRunDeps(
     crash,
     clock: systemClock,
     random,
-    keySecret: await readKeySecret(database),
+    keySecret,
     isEncrypted,
   };
 }

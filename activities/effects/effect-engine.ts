@@ -14,11 +14,18 @@ import {
   type FactEntry,
   toView,
 } from '../ledger/effect-ledger.ts';
+import { unbacked } from '../ledger/unbacked.ts';
 import { PolicyUnavailableError } from '../policy/policy.ts';
 import { systemClock } from '../clock.ts';
 import { attemptSend, isOfAttempt, type SendAnswer } from './attempt-send.ts';
 import { attemptTransaction, type TransactionAnswer } from './attempt-transaction.ts';
-import { AttemptGivenUp, type EffectJob, type EngineDeps, neverGivenUp } from './effect-job.ts';
+import {
+  AttemptGivenUp,
+  type EffectJob,
+  type EngineDeps,
+  neverGivenUp,
+  strayOf,
+} from './effect-job.ts';
 import { append, appendOrCarry, recorded, recordedOutcome } from './effect-outcomes.ts';
 import { LOOK_PAUSE_MS, retryLater, waitUntil } from './effect-waits.ts';
 import { passGate } from './gate.ts';
@@ -113,6 +120,10 @@ async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome>
 /** Reads the effect, storing its intent first where nobody has, and refuses a ledger that has lost time. */
 async function look(deps: EngineDeps, job: EffectJob, isFirst = false): Promise<BeginAnswer> {
   const begin = await beginOrIntend(deps, job, isFirst);
+  // An intent is not stored under the key of an agent's run: there only model steps intend.
+  if (!begin && job.intent) throw unbacked('step', `${job.intent.runKey} is an agent's run`);
+  const stray = begin && strayOf(job, begin.record);
+  if (stray) throw unbacked('effect', `the ${stray} of ${begin.record.shortId} is another`);
   if (!begin || begin.seq < job.seqSeen) {
     throw ApplicationFailure.nonRetryable(
       `The ledger is older than this run: it has seen sequence ${job.seqSeen}, the ledger holds ` +

@@ -13,6 +13,8 @@ export interface EngineDeps {
   readonly clock: Clock;
   /** In [0, 1); injected so that a seeded run repeats. */
   readonly random: () => number;
+  /** Signs outcomes that the ledger could not take. @default they travel unsigned, and are not stored */
+  readonly keySecret?: Buffer;
 }
 
 export interface EffectJob {
@@ -22,6 +24,8 @@ export interface EffectJob {
   readonly rootKey: string;
   /** Stored first when the ledger does not know the effect yet; absent when the model step has stored it. */
   readonly intent?: EffectIntent;
+  /** Whose effect it has to be, where no `intent` says so: an id that Temporal names may be another run's. */
+  readonly expects?: Expected | undefined;
   /** The effect as this process has just stored it: its first look at the ledger is spared. */
   readonly stored?: EffectRecord | undefined;
   readonly claim: Claim;
@@ -30,6 +34,18 @@ export interface EffectJob {
   readonly authority?: Authority;
   /** Asked right before the permit. @default never */
   readonly isGivenUp?: IsGivenUp;
+}
+
+export type Expected = Pick<EffectIntent, 'runKey' | 'rootKey' | 'tool' | 'compensates'>;
+
+/** What of an effect is another one's than the job is for; undefined: it is the one. */
+export function strayOf(
+  { intent, expects = intent }: Pick<EffectJob, 'intent' | 'expects'>,
+  record: Expected,
+): string | undefined {
+  if (!expects) return undefined;
+  const isOf = (key: keyof Expected): boolean => expects[key] === record[key];
+  return (['tool', 'runKey', 'rootKey', 'compensates'] as const).find((key) => !isOf(key));
 }
 
 export const neverGivenUp: IsGivenUp = () => false;

@@ -8,6 +8,7 @@ import { toErrorCode } from '../error-facts.ts';
 import { LedgerUnavailable } from '../ledger/database.ts';
 import type { AppendAnswer, EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
 import type { EffectJob, EngineDeps } from './effect-job.ts';
+import { outcomeMac } from './outcome-mac.ts';
 
 /** Stores observations of the job's effect. */
 export function append(
@@ -41,7 +42,7 @@ export async function appendOrCarry(
       if (deps.clock.nowMs() >= givesUpAtMs) {
         // Only an outcome can travel: what is open stays open, and the next attempt finds it so.
         if (!entries.some(({ fact }) => isWorthCarrying(fact.kind))) throw error;
-        return { kind: 'unrecorded', ...toUnrecorded(job.id, entries) };
+        return { kind: 'unrecorded', ...toUnrecorded(deps, job, entries) };
       }
       await deps.clock.sleep(
         nextDelayMs({ attempt, baseMs: 50, capMs: 1_000, random: deps.random() }),
@@ -68,7 +69,11 @@ function withoutOutput(
   });
 }
 
-function toUnrecorded(effect: string, entries: readonly FactEntry[]): Unrecorded {
+function toUnrecorded(
+  { keySecret }: EngineDeps,
+  { tenant, id: effect }: EffectJob,
+  entries: readonly FactEntry[],
+): Unrecorded {
   const { fence } = entries.find((entry) => entry.fence !== undefined) ?? {};
   const { outputProblem } = entries.find((entry) => entry.outputProblem !== undefined) ?? {};
   let problem = outputProblem;
@@ -78,7 +83,8 @@ function toUnrecorded(effect: string, entries: readonly FactEntry[]): Unrecorded
     problem = told.outputProblem;
     return { ...fact, output: told.output };
   });
-  return { effect, facts, fence, outputProblem: problem };
+  const outcome = { effect, facts, fence, outputProblem: problem };
+  return { ...outcome, ...(keySecret ? { mac: outcomeMac(keySecret, tenant, outcome) } : {}) };
 }
 
 /** Temporal refuses payloads of 2 MB, and would fail the activity that has the outcome. */

@@ -2,7 +2,7 @@
 // since is asked by the permit itself.
 import type { EffectRecord } from '../ledger/effect-ledger.ts';
 import { attemptSend, isOfAttempt, type SendAnswer } from './attempt-send.ts';
-import { type EffectJob, type EngineDeps, neverGivenUp } from './effect-job.ts';
+import { type EffectJob, type EngineDeps, neverGivenUp, strayOf } from './effect-job.ts';
 
 export interface Unlooked {
   /** The effect as it was stored. */
@@ -14,12 +14,13 @@ export interface Unlooked {
 /** Undefined when it must be looked at first. Throws what is no word of the tool. */
 export async function sendUnlooked(
   deps: EngineDeps,
-  { tool, stored, claim, authority, seqSeen, isGivenUp = neverGivenUp }: EffectJob,
+  { tool, stored, expects, claim, authority, seqSeen, isGivenUp = neverGivenUp }: EffectJob,
 ): Promise<Unlooked | undefined> {
   // A limit counts under a lock, and rows of a transaction are under one, too.
   if (!stored || tool.callsPerRunMax !== undefined || tool.contract === 'transactional') {
     return undefined;
   }
+  if (strayOf({ expects }, stored) !== undefined) return undefined;
   // Whoever is to be asked, or told no, is so behind a look.
   const verdict = await authority?.evaluate(stored);
   if (verdict && verdict.kind !== 'permit') return undefined;

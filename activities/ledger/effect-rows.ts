@@ -162,13 +162,17 @@ export function intend(rows: string, condition = 'true'): string {
   const given = columns.replace(' arguments,', " coalesce(arguments, 'null'),");
   return `intended as (
       insert into pawl.effects (${columns})
-      select ${given} from jsonb_populate_recordset(null::pawl.effects, ${rows}::jsonb)
+      select ${given} from jsonb_populate_recordset(null::pawl.effects, ${rows}::jsonb) i
       where ${condition}
       on conflict (tenant, id) do nothing returning ${ROW}),
     said as (
       insert into pawl.effect_facts (tenant, effect_id, ordinal, kind, source)
       select tenant, id, 1, 'intended', 'engine' from intended)`;
 }
+
+/** Of a plain workflow's intent: an agent's run has its effects from its model steps, and what undoes them. */
+export const NOT_AN_AGENTS = `(i.compensates is not null or not exists (
+  select 1 from pawl.runs r where r.tenant = i.tenant and r.run_key = i.run_key))`;
 
 /** There is nothing to seal in no intents. */
 const NOBODY = { tenant: '', runKey: '' };

@@ -5,7 +5,7 @@ import { type Control, type Holder, standingTowards } from '../../domain/rules/p
 import { APPROVAL, type StandingRow, toApprovalStanding } from './approval-standing.ts';
 import type { QueryOptions, Statements } from './database.ts';
 import type { BeginAnswer } from './effect-ledger.ts';
-import { type EffectRow, intend, ROW, toRecord } from './effect-rows.ts';
+import { type EffectRow, intend, NOT_AN_AGENTS, ROW, toRecord } from './effect-rows.ts';
 import { IS_NOTICED } from './notices.ts';
 
 /** A look, and whether something is written about the effect that no fact names yet. */
@@ -26,7 +26,7 @@ export async function lookAt(
   return row && toLook(row);
 }
 
-/** Stores an intent and looks at it, as `toIntentRows` made it; undefined when it is there already. */
+/** Stores an intent and looks at it, as `toIntentRows` made it; undefined when it is there already, or may not be. */
 export async function intendAndLook(
   statements: Statements,
   intent: Body,
@@ -84,7 +84,7 @@ const LOOK = `select ${ROW}, ${IS_NOTICED} as noticed, ${APPROVAL} as approval,
   from pawl.effects e where e.tenant = $1 and e.id = $2`;
 
 /** Its flush rides on the next durable commit: what is lost is intended again. Nobody has written about it yet. */
-const INTEND_AND_LOOK = `with ${intend('$1')}
+const INTEND_AND_LOOK = `with ${intend('$1', NOT_AN_AGENTS)}
   select e.*, false as noticed, null as approval, ${standing('$2')},
     set_config('synchronous_commit', 'off', true)
   from intended e`;

@@ -35,6 +35,8 @@ export interface AgentDescription {
 export interface AgentRegistry {
   readonly agents: ReadonlyMap<string, RegisteredAgent>;
   readonly tools: ReadonlyMap<string, AnyTool>;
+  /** Of those, what plain workflows may use: `createWorker({ tools })` and what undoes them. */
+  readonly stepTools: ReadonlySet<string>;
 }
 
 /** Loads every policy, before any task is polled. */
@@ -56,7 +58,11 @@ export async function createAgentRegistry(
     if (registered.has(agent.name)) throw new TypeError(`Two agents are named "${agent.name}"`);
     registered.set(agent.name, await register(agent));
   }
-  return { agents: registered, tools };
+  const stepTools = looseTools.flatMap(({ name, compensation }) => [
+    name,
+    ...(compensation ? [compensation.name] : []),
+  ]);
+  return { agents: registered, tools, stepTools: new Set(stepTools) };
 }
 
 /** Every agent once, its sub-agents behind it. */

@@ -1,5 +1,6 @@
 // The first activity of a run: parses its input, pins its agent's description and writes the first message.
 import { ApplicationFailure } from '@temporalio/common';
+import { DEPTH_DEFAULT } from '../../domain/rules/children.ts';
 import type { AgentPin } from '../../domain/rules/run.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
 import type { ForkOrigin } from '../../domain/rules/fork-origin.ts';
@@ -9,6 +10,7 @@ import { copyTranscript } from './open-fork.ts';
 import { appendTranscript } from '../transcripts/transcript.ts';
 import type { RegisteredAgent } from './agent-registry.ts';
 import type { RunDeps } from './run-deps.ts';
+import type { PinnedBudget } from './run-origin.ts';
 
 export interface OpenInput {
   readonly v: 1;
@@ -63,7 +65,7 @@ interface StoredRun {
 
 async function pin(
   tx: Parameters<typeof appendTranscript>[0],
-  { description, pin: { name, hash } }: RegisteredAgent,
+  { description, pin: { name, hash, budget } }: RegisteredAgent,
   { tenant, runKey }: OpenInput,
   { input, forked_from: origin }: StoredRun,
 ): Promise<void> {
@@ -77,10 +79,11 @@ async function pin(
       jsonBody({ tenant, runKey: AGENTS_KEY }, 'agent_versions.description', description),
     ],
   );
+  const { turns, depth = DEPTH_DEFAULT } = budget;
   const { rowCount } = await tx.query(
-    `update pawl.runs set agent_hash = $3, updated_at = clock_timestamp()
+    `update pawl.runs set agent_hash = $3, budget = $4, updated_at = clock_timestamp()
      where tenant = $1 and run_key = $2 and agent_hash is null`,
-    [tenant, runKey, hash],
+    [tenant, runKey, hash, { turns, depth } satisfies PinnedBudget],
   );
   if (!rowCount) return;
   if (origin) return copyTranscript(tx, tenant, runKey, origin);

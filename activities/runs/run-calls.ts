@@ -12,6 +12,7 @@ import { rolledBack } from '../ledger/rolled-back.ts';
 import { toStorable } from '../ledger/storable.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import { requireTool } from './agent-registry.ts';
+import { requireOwnRun, toClaim } from './backing.ts';
 import { callRead, retryRead } from './call-read.ts';
 import type { StoredResult } from './previous-calls.ts';
 import type { RunDeps } from './run-deps.ts';
@@ -37,6 +38,9 @@ export async function runCalls(
     const [call, ...others] = input.calls;
     if (call !== undefined && others.length === 0 && isEffect(deps, name)) {
       return { [call]: await runEffectCall(attempt, { call, tool: name }) };
+    }
+    if (!(await requireOwnRun(deps, toClaim(input.runKey, input.address)))) {
+      throw rolledBack('the ledger does not know it');
     }
     const rows = await readCalls(deps, input);
     // The workflow would ask for the missing ones again at once, and for ever.

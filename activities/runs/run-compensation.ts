@@ -9,6 +9,7 @@ import { claimOf } from '../effects/claim.ts';
 import { shortId } from '../effects/fingerprint.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import type { EffectIntent, EffectRecord } from '../ledger/effect-ledger.ts';
+import { unbacked } from '../ledger/unbacked.ts';
 import { termsOf } from './propose-call.ts';
 import { requireTool } from './agent-registry.ts';
 import type { RunDeps } from './run-deps.ts';
@@ -46,9 +47,11 @@ interface CompensableRow {
 
 /** What was sent and may stand, the last first; what only took over another effect's outcome is not this run's to undo. */
 export async function listCompensable(
-  { database, registry }: RunDeps,
+  deps: RunDeps,
   { tenant, runKey, effects }: CompensableInput,
 ): Promise<readonly Compensable[]> {
+  const { database, registry } = deps;
+  await requireAsked(deps, { tenant, runKey });
   const rows = await database.query<CompensableRow>(
     `select id, short_id, root_key, tool, summary, status from pawl.effects
      where tenant = $1 and run_key = $2 and compensates is null and same_as is null
@@ -81,6 +84,7 @@ export async function runCompensation(
   return withHeartbeat(context, async (isGivenUp) => {
     const begin = await deps.ledger.begin(input.tenant, input.effect, input.rootKey);
     const original = begin?.record;
+    if (original) await requireUndoing(deps, name, input, original);
     const seq = begin?.seq ?? 0;
     if (!original || original.state.status === 'refused' || original.state.status === 'intended') {
       const message = 'the effect never happened: there is nothing to undo';
@@ -105,6 +109,53 @@ export async function runCompensation(
     await deps.crash('before-return', tool.name);
     return outcome;
   });
+}
+
+/** The effect is the one that the workflow names, the tool is the one that undoes it, and somebody has asked for it. */
+async function requireUndoing(
+  deps: RunDeps,
+  name: string,
+  { runKey, rootKey }: CompensateInput,
+  original: EffectRecord,
+): Promise<void> {
+  const { tenant, tool, shortId: effect, compensates } = original;
+  if (name !== compensationName(tool) || compensates !== null) {
+    throw unbacked('undo', `${name} does not undo ${effect}`);
+  }
+  if (original.runKey !== runKey || original.rootKey !== rootKey) {
+    throw unbacked('undo', `${effect} is not of ${runKey}`);
+  }
+  if (await requireAsked(deps, { tenant, runKey, effect })) return;
+  if (deps.registry.stepTools.has(tool)) return;
+  throw unbacked('undo', `${tool} is no tool of createWorker({ tools })`);
+}
+
+interface Undoing {
+  readonly tenant: string;
+  readonly runKey: string;
+  /** Short id; absent: anything of the run. */
+  readonly effect?: string;
+}
+
+/**
+ * What an agent's run has done is undone when a person has asked for it, by `pawl compensate` or by a fork. False: it is
+ * a plain workflow's, which undoes by itself. Throws `Authority.Refused`.
+ */
+async function requireAsked(
+  { database }: RunDeps,
+  { tenant, runKey, effect }: Undoing,
+): Promise<boolean> {
+  const [row] = await database.query<{ isAsked: boolean; isAgents: boolean }>(
+    `select exists (select 1 from pawl.runs where tenant = $1 and run_key = $2) as "isAgents", exists (select 1 from pawl.compensations c where c.tenant = $1 and c.run_key = $2
+         and ($3::text is null or c.effects is null or $3 = any(c.effects)))
+       or exists (select 1 from pawl.runs f where f.tenant = $1 and f.forked_from->>'runKey' = $2
+         and case when $3::text is null then jsonb_array_length(f.forked_from->'compensated') > 0
+           else f.forked_from->'compensated' ? $3 end) as "isAsked"`,
+    [tenant, runKey, effect ?? null],
+  );
+  if (row?.isAsked) return true;
+  if (!row?.isAgents) return false;
+  throw unbacked('undo', `nobody has asked to undo ${effect ?? 'anything'} of ${runKey}`);
 }
 
 /** The same for everybody who undoes this effect: however many ask, it is one. */

@@ -8,6 +8,7 @@ import type { IsGivenUp } from '../heartbeat.ts';
 import { rolledBack } from '../ledger/rolled-back.ts';
 import { requireTool } from './agent-registry.ts';
 import { createAuthority } from './authority.ts';
+import { requireOwnRun, toClaim } from './backing.ts';
 import type { RunDeps } from './run-deps.ts';
 
 /** One attempt of the activity. */
@@ -25,20 +26,22 @@ export async function runEffectCall(
 ): Promise<CallResult> {
   const tool = requireTool(deps, name);
   const { address, runKey } = input;
-  const { tenant } = address;
-  const origin = await deps.originOf(tenant, runKey);
+  const { tenant, rootKey } = address;
+  const origin = await requireOwnRun(deps, toClaim(runKey, address));
   if (!origin) throw rolledBack('the ledger does not know it');
+  const { agent, requester } = origin;
   const id = effectId({ ...address, call });
   const outcome = await deps.engine.perform({
     tool,
     tenant,
     id,
     stored: deps.storedEffects.take(tenant, id),
-    rootKey: address.rootKey,
+    rootKey,
+    expects: { runKey, rootKey, tool: tool.name, compensates: null },
     claim: claimOf(context.info, tool, input),
     seqSeen: input.seq,
     isGivenUp,
-    authority: createAuthority(deps, { tool, tenant, runKey, ...origin }),
+    authority: createAuthority(deps, { tool, tenant, runKey, agent, requester }),
   });
   await deps.crash('before-return', tool.name);
   return toCallResult(outcome);

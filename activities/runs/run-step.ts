@@ -10,6 +10,7 @@ import { attemptOf, claimOf } from '../effects/claim.ts';
 import { toJson } from '../effects/fingerprint.ts';
 import { type IsGivenUp, withHeartbeat } from '../heartbeat.ts';
 import { effectId } from '../../domain/rules/ids.ts';
+import { unbacked } from '../ledger/unbacked.ts';
 import { callRead, retryRead } from './call-read.ts';
 import { summarise, toIntent } from './propose-call.ts';
 import { requireTool } from './agent-registry.ts';
@@ -25,12 +26,27 @@ export async function runStep(
 ): Promise<EffectOutcome> {
   const context = Context.current();
   const tool = requireTool(deps, name);
+  requireStep(deps, name, step);
   const input = parseInput(tool, step);
   return withHeartbeat(context, (isGivenUp) =>
     tool.contract === 'read'
       ? readStep(deps, tool, step, input, context)
       : effectStep(deps, tool, step, input, context, isGivenUp),
   );
+}
+
+/**
+ * A plain workflow has this authority and no other: the tools that `createWorker({ tools })` gives it, with arguments of
+ * its choice, at an address that no model step can have.
+ */
+function requireStep({ registry }: RunDeps, name: string, { address, runKey }: StepInput): void {
+  if (!registry.stepTools.has(name)) {
+    throw unbacked('step', `${name} is no tool of createWorker({ tools }): only agents have it`);
+  }
+  const { rootKey, path, turn, generation } = address;
+  if (rootKey !== runKey || path.length > 0 || turn !== 0 || generation !== 0) {
+    throw unbacked('step', `its address is not one of a plain workflow's steps`);
+  }
 }
 
 async function effectStep(

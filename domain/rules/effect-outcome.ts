@@ -45,6 +45,8 @@ export interface Unrecorded {
   readonly fence?: number | undefined;
   /** Why the applied output does not match the tool's schema. */
   readonly outputProblem?: string | undefined;
+  /** By the ledger's secret, over all of the above and the tenant; absent in what older builds carry: not stored. */
+  readonly mac?: string | undefined;
 }
 
 /** Of a `local` tool: its workflow task is lost after 4 s, and holds back the run's signals meanwhile. */

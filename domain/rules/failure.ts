@@ -22,6 +22,7 @@ export const FailureType = {
   EffectNotSent: 'Effect.NotSent',
   LedgerUnavailable: 'Ledger.Unavailable',
   LedgerRolledBack: 'Ledger.RolledBack',
+  AuthorityRefused: 'Authority.Refused',
   RunCancelled: 'Run.Cancelled',
   AgentUnknown: 'Agent.Unknown',
   PolicyUnavailable: 'Policy.Unavailable',

@@ -61,7 +61,7 @@ describe('names in histories; red means: decide, then change pin and CHANGELOG i
         Model.NotConfigured Tool.Failed Tool.Unavailable Tool.InputInvalid Code.Invalid
         Effect.Ambiguous Effect.Refused Effect.Blocked
         Effect.ArgumentsDiffer Effect.NotSent Ledger.Unavailable
-        Ledger.RolledBack Run.Cancelled Agent.Unknown
+        Ledger.RolledBack Authority.Refused Run.Cancelled Agent.Unknown
         Policy.Unavailable Worker.Died Worker.Stopped Step.Failed
       `),
     );
@@ -213,7 +213,13 @@ const tables: Record<string, string[]> = {
     tenant run_key root_key path agent agent_hash workflow_id start_key requester input
     turn input_tokens output_tokens cached_input_tokens cost_micro_usd output result
     stuck_cause created_at updated_at finished_at forked_from is_session
-    parent_run_key parent_turn parent_generation parent_call subject erased_at
+    parent_run_key parent_turn parent_generation parent_call subject erased_at budget
+  `),
+  refusals: words(`
+    what count first_at last_at activity workflow_id why
+  `),
+  compensations: words(`
+    tenant run_key id effects asked_by asked_at
   `),
   controls: words(`
     tenant run_key paused_at paused_by cancelled_at cancelled_by engine_lock
