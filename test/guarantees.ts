@@ -202,6 +202,8 @@ export const guarantees = {
   'always-sendable':
     'What goes back to a provider is accepted by it, whatever stands in the transcript; a longer transcript begins with the same bytes.',
 
+  'one-input':
+    'A tool has one form of its input: what the schema makes of the stored JSON is what identity, amount, policy, run, probe and compensate see, and it is the same at the judgement and at the send.',
   // The house.
   'S0-13':
     'Branching is pure code and only activities call a model: a task makes exactly the expected number of model requests.',
@@ -238,4 +240,5 @@ export const provenWithoutServers: readonly GuaranteeId[] = [
   'judging-is-total',
   'typed-texts',
   'typed-input',
+  'one-input',
 ];

@@ -10,6 +10,7 @@ import { LedgerUnavailable } from '../ledger/database.ts';
 import {
   type AppendAnswer,
   type BeginAnswer,
+  type EffectIntent,
   type EffectRecord,
   type FactEntry,
   toView,
@@ -131,7 +132,7 @@ async function look(deps: EngineDeps, job: EffectJob, isFirst = false): Promise<
       FailureType.LedgerRolledBack,
     );
   }
-  if (job.intent && begin.record.fingerprint !== job.intent.fingerprint) {
+  if (job.intent && !isSameIntent(begin.record, job.intent, job.olderFingerprint)) {
     throw ApplicationFailure.nonRetryable(
       `${begin.record.shortId} (${job.tool.name}) was intended with other arguments: ` +
         'two steps share an id, or the arguments changed between two executions. Give each step its own name.',
@@ -139,6 +140,14 @@ async function look(deps: EngineDeps, job: EffectJob, isFirst = false): Promise<
     );
   }
   return begin;
+}
+
+function isSameIntent(
+  { fingerprint }: EffectRecord,
+  intent: EffectIntent,
+  olderFingerprint: string | undefined,
+): boolean {
+  return fingerprint === intent.fingerprint || fingerprint === olderFingerprint;
 }
 
 /** An intent that is lost with an outage of the database, before anything durable followed it, is stored again. */
@@ -295,14 +304,21 @@ async function unsent(
       `${job.tool.name} failed before it sent: ${message}`,
     );
   }
-  const fact: Fact =
-    record.state.sends === 0
-      ? { kind: 'withdrawn', code: 'tool_failed', message }
-      : {
-          kind: 'doubted',
-          reason: `an earlier send is open, and sending again failed: ${message}`,
-        };
+  const fact = factOfUnsent(record, message);
   return conclude(deps, job, record, { fact, attempt: job.claim.attempt });
+}
+
+/** What was done and cannot be undone by its own code is a human's: a no would leave it standing in silence. */
+function factOfUnsent({ state, compensates }: EffectRecord, message: string): Fact {
+  if (state.sends > 0) {
+    const reason = `an earlier send is open, and sending again failed: ${message}`;
+    return { kind: 'doubted', reason };
+  }
+  if (compensates !== null) {
+    const reason = `nothing was sent, \`compensate\` failed before it: ${message}; undo it by hand, then settle`;
+    return { kind: 'doubted', reason };
+  }
+  return { kind: 'withdrawn', code: 'tool_failed', message };
 }
 
 /** Undefined when the effect is not as it was seen any more: what was concluded from that is void. */

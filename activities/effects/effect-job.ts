@@ -26,6 +26,8 @@ export interface EffectJob {
   readonly intent?: EffectIntent;
   /** Whose effect it has to be, where no `intent` says so: an id that Temporal names may be another run's. */
   readonly expects?: Expected | undefined;
+  /** By which an older build may have stored the same intent. */
+  readonly olderFingerprint?: string | undefined;
   /** The effect as this process has just stored it: its first look at the ledger is spared. */
   readonly stored?: EffectRecord | undefined;
   readonly claim: Claim;

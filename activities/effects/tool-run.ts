@@ -3,7 +3,7 @@ import type { LedgerTransaction } from '../../domain/schemas/tool-context.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { Json } from '../../domain/rules/json.ts';
 import type { EffectRecord } from '../ledger/effect-ledger.ts';
-import { fingerprint, toJson } from './fingerprint.ts';
+import { type ParsedShown, parseStored } from './carried-input.ts';
 import { type ParsedValue, parseValue } from './parse-value.ts';
 
 /** For every tool that is not transactional. */
@@ -26,23 +26,35 @@ export async function outputProblem(
   return parsed.problem;
 }
 
+/** One parse of what is stored serves the gate and the send behind it. */
+const parsed = new WeakMap<EffectRecord, Promise<ParsedShown>>();
+
+function parseRecord(tool: AnyTool, record: EffectRecord): Promise<ParsedShown> {
+  const known = parsed.get(record) ?? parseStored(tool.input, record);
+  parsed.set(record, known);
+  return known;
+}
+
 /**
- * What the ledger holds is what was approved: the schema only turns it into richer types (a Date), and has no second go at
- * changing it. One that was tightened after a send must not keep the stored bytes from being sent again.
+ * What the ledger holds is what was approved: `run` sees what the schema makes of it. A schema that was tightened after a
+ * send does not keep the stored bytes from being sent again, nor what was done from being undone.
  */
 export async function parseArguments(
   tool: AnyTool,
   record: EffectRecord,
 ): Promise<{ kind: 'valid'; value: unknown } | { kind: 'invalid'; error: Error }> {
-  const parsed = await parseValue(tool.input, record.arguments);
-  if (parsed.kind !== 'valid') {
-    const wasSent = record.state.sends > 0;
-    return wasSent
-      ? { kind: 'valid', value: record.arguments }
-      : { kind: 'invalid', error: new InputInvalid(parsed) };
-  }
-  const isSame = fingerprint(toJson(parsed.value)) === fingerprint(record.arguments);
-  return { kind: 'valid', value: isSame ? parsed.value : record.arguments };
+  const input = await parseRecord(tool, record);
+  if (input.kind === 'valid') return input;
+  const isFact =
+    record.state.sends > 0 || (record.compensates !== null && input.kind === 'invalid');
+  if (isFact) return { kind: 'valid', value: record.arguments };
+  return { kind: 'invalid', error: new InputInvalid(input) };
+}
+
+/** The arguments as a policy sees them; what cannot be parsed any more is not sent, whatever the policy says to it. */
+export async function shownArguments(tool: AnyTool, record: EffectRecord): Promise<Json> {
+  const input = await parseRecord(tool, record);
+  return input.kind === 'valid' ? input.shown : record.arguments;
 }
 
 /** Stored arguments that this build's schema does not take. */

@@ -2,6 +2,8 @@
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { Approval, Authority } from '../effects/gate.ts';
 import type { EffectRecord } from '../ledger/effect-ledger.ts';
+import { shownArguments } from '../effects/tool-run.ts';
+import { askPolicy } from '../policy/ask-policy.ts';
 import { PolicyUnavailableError } from '../policy/policy.ts';
 import { type RegisteredAgent, toolPin } from './agent-registry.ts';
 import { insertApproval } from './approvals.ts';
@@ -29,12 +31,12 @@ export function createAuthority(deps: RunDeps, scope: AuthorityScope): Authority
     toolPin: toolPin(tool),
     async evaluate(record) {
       const registered = requireAgent();
-      return registered.policy.evaluate({
+      return askPolicy(registered.policy, {
         tenant,
         agent: registered.agent.name,
         tool: tool.name,
         contract: tool.contract,
-        arguments: record.arguments,
+        arguments: await shownArguments(tool, record),
         amount: record.amount ?? undefined,
         runKey,
         isTainted: false,

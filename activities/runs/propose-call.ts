@@ -3,16 +3,18 @@ import { randomBytes } from 'node:crypto';
 import { effectId } from '../../domain/rules/ids.ts';
 import type { EffectAddress } from '../../domain/rules/ids.ts';
 import type { Json } from '../../domain/rules/json.ts';
-import { formatAmount } from '../../domain/rules/money.ts';
 import type { PolicyVerdict } from '../../domain/rules/policy.ts';
 import type { ProposedCall } from '../../domain/rules/run.ts';
+import { describeThrown, messageOfThrown } from '../../domain/rules/thrown.ts';
 import type { ToolCallPart } from '../../domain/rules/transcript.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
-import { fingerprint, shortId, toJson } from '../effects/fingerprint.ts';
+import { type CarriedInput, carryInput } from '../effects/carried-input.ts';
+import { shortId } from '../effects/fingerprint.ts';
 import type { EffectIntent } from '../ledger/effect-ledger.ts';
 import { toStorable } from '../ledger/storable.ts';
-import { PolicyUnavailableError } from '../policy/policy.ts';
+import { askPolicy } from '../policy/ask-policy.ts';
 import { type RegisteredAgent, toolPin } from './agent-registry.ts';
+import { type CallTerms, judgeTerms } from './judge-terms.ts';
 
 /** What the call belongs to. */
 export interface CallContext {
@@ -44,7 +46,10 @@ export interface Proposal {
   readonly approval?: ApprovalDraft;
 }
 
-/** Judges one call. Whatever is wrong with it goes back to the model, never up as an error. */
+/**
+ * Judges one call. Whatever is wrong with it goes back to the model, never up as an error; a mistake in the tool's own
+ * code (`Code.Invalid`) alone is thrown.
+ */
 export async function proposeCall(
   context: CallContext,
   part: ToolCallPart,
@@ -62,16 +67,16 @@ export async function proposeCall(
       `no tool is named "${part.name}"; there are: ${known}`,
     );
   }
-  const problem = argumentsProblem(tool.input, part);
-  if (problem) return refuse(part, call, 'invalid', 'invalid_arguments', problem);
-  const input = toJson(tool.input.parse(part.arguments));
-  const amount = tool.declaration.amount?.(input) ?? null;
-  const verdict = await preScreen(context, tool, input, amount);
+  const input = await carryArguments(tool.input, part);
+  if (input.kind !== 'valid')
+    return refuse(part, call, 'invalid', 'invalid_arguments', input.problem);
+  const terms = judgeTerms(tool, input.value);
+  const verdict = await preScreen(context, tool, input.shown, terms.amount);
   if (verdict.kind === 'forbid') {
     const why = verdict.message ?? `forbidden by rule ${verdict.rule}`;
     return refuse(part, call, 'forbid', verdict.rule, why);
   }
-  const summary = summarise(tool, input, amount);
+  const { summary } = terms;
   if (tool.contract === 'read') {
     return {
       part,
@@ -79,7 +84,7 @@ export async function proposeCall(
       proposed: { tool: tool.name, verdict: 'permit', rule: verdict.rule, summary },
     };
   }
-  return proposeEffect(context, part, call, { tool, input, amount, verdict, summary });
+  return proposeEffect(context, part, call, { tool, input, terms, verdict });
 }
 
 /** The answer is paid for: a policy that cannot be asked now is asked again at the send, behind a human. */
@@ -91,7 +96,7 @@ export async function preScreen(
 ): Promise<PolicyVerdict> {
   const { registered, address, runKey, requester } = context;
   try {
-    return await registered.policy.evaluate({
+    return await askPolicy(registered.policy, {
       tenant: address.tenant,
       agent: registered.agent.name,
       tool: tool.name,
@@ -103,33 +108,25 @@ export async function preScreen(
       requester,
     });
   } catch (error) {
-    if (!(error instanceof PolicyUnavailableError)) throw error;
-    return { kind: 'approve', rule: 'pawl:policy-unavailable', message: error.message };
+    const message = messageOfThrown(error);
+    return { kind: 'approve', rule: 'pawl:policy-unavailable', message };
   }
 }
 
 interface Judged {
   readonly tool: AnyTool;
-  readonly input: Json;
-  readonly amount: EffectIntent['amount'];
+  readonly input: CarriedInput;
+  readonly terms: CallTerms;
   readonly verdict: PolicyVerdict;
-  readonly summary: string;
 }
 
 function proposeEffect(
   context: CallContext,
   part: ToolCallPart,
   call: string,
-  { tool, input, amount, verdict, summary }: Judged,
+  { tool, input, terms, verdict }: Judged,
 ): Proposal {
-  const intent = toIntent(
-    tool,
-    { ...context.address, call },
-    context.runKey,
-    input,
-    summary,
-    amount,
-  );
+  const intent = toIntent(tool, { ...context.address, call }, context.runKey, input, terms);
   const approval =
     verdict.kind === 'approve' ? draftApproval(context, tool, intent, verdict) : undefined;
   const expiresAtMs = Date.now() + context.registered.agent.approvalExpiryMs;
@@ -140,7 +137,7 @@ function proposeEffect(
       tool: tool.name,
       verdict: verdict.kind,
       rule: verdict.rule,
-      summary,
+      summary: terms.summary,
       effect: intent.shortId,
       ...(approval ? { approval: { id: approval.id, expiresAtMs } } : {}),
     },
@@ -152,7 +149,7 @@ function proposeEffect(
 /** What an intent fixes of its tool and of its arguments. */
 export function termsOf(
   tool: AnyTool,
-  input: Json,
+  { stored, fingerprint }: Pick<CarriedInput, 'stored' | 'fingerprint'>,
 ): Pick<
   EffectIntent,
   'tool' | 'contract' | 'keyRetentionMs' | 'hasProbe' | 'sendsMax' | 'fingerprint' | 'arguments'
@@ -163,8 +160,8 @@ export function termsOf(
     keyRetentionMs: tool.keyRetentionMs ?? null,
     hasProbe: tool.declaration.probe !== undefined,
     sendsMax: tool.sendsMax,
-    fingerprint: fingerprint(input),
-    arguments: input,
+    fingerprint,
+    arguments: stored,
   };
 }
 
@@ -173,13 +170,11 @@ export function toIntent(
   tool: AnyTool,
   address: EffectAddress,
   runKey: string,
-  input: Json,
-  summary: string,
-  amount: EffectIntent['amount'],
+  input: Pick<CarriedInput, 'stored' | 'fingerprint'>,
+  { identityHash, amount, summary }: CallTerms,
   workflowId: string = runKey,
 ): EffectIntent {
   const id = effectId(address);
-  const identity = tool.declaration.identity?.(input);
   return {
     tenant: address.tenant,
     id,
@@ -193,7 +188,7 @@ export function toIntent(
     ...termsOf(tool, input),
     summary,
     amount,
-    identityHash: identity === undefined ? null : fingerprint(identity),
+    identityHash,
     approvalId: null,
     compensates: null,
   };
@@ -237,24 +232,25 @@ export function refuse(
   };
 }
 
-/** What is wrong with a call's arguments, in words for the model. */
-export function argumentsProblem(schema: AnyTool['input'], part: ToolCallPart): string | undefined {
-  if (part.malformed !== undefined)
-    return part.problem ?? `the arguments are not JSON: ${part.malformed.slice(0, 200)}`;
-  if (JSON.stringify(toStorable(part.arguments)) !== JSON.stringify(part.arguments)) {
-    return 'the arguments hold a NUL or half of a surrogate pair, which cannot be stored';
+/** The arguments of a call under a schema; whatever is wrong with them is said in words for the model. */
+export async function carryArguments(
+  schema: AnyTool['input'],
+  { malformed, problem: unread, arguments: given }: ToolCallPart,
+): ReturnType<typeof carryInput> {
+  if (malformed !== undefined) {
+    const why = unread ?? `the arguments are not JSON: ${malformed.slice(0, 200)}`;
+    return { kind: 'invalid', problem: why };
   }
-  const parsed = schema.safeParse(part.arguments);
-  if (parsed.success) return undefined;
-  return parsed.error.issues
-    .map(({ path, message }) => `${path.join('.') || 'arguments'}: ${message}`)
-    .join('; ');
+  const problem = storageProblem(given);
+  return problem === undefined ? carryInput(schema, given) : { kind: 'invalid', problem };
 }
 
-/** One line for the UI and the inbox, such as `pay_invoice INV-7 · EUR 20.00 · keyed`. */
-export function summarise(tool: AnyTool, input: Json, amount: EffectIntent['amount']): string {
-  const identity = tool.declaration.identity?.(input).slice(-1)[0];
-  const what = identity === undefined ? tool.name : `${tool.name} ${identity}`;
-  const money = amount ? [formatAmount(amount)] : [];
-  return [what, ...money, tool.contract].join(' · ').slice(0, 120);
+/** Why JSON cannot be stored as it is; undefined when it can. Never throws. */
+export function storageProblem(given: Json): string | undefined {
+  try {
+    if (JSON.stringify(toStorable(given)) === JSON.stringify(given)) return undefined;
+    return 'the arguments hold a NUL or half of a surrogate pair, which cannot be stored';
+  } catch (error) {
+    return `the arguments cannot be stored: ${describeThrown(error)}`;
+  }
 }

@@ -2,11 +2,10 @@
 import { CHILDREN_DEFAULT } from '../../domain/rules/children.ts';
 import type { ToolCallPart } from '../../domain/rules/transcript.ts';
 import type { Agent } from '../../domain/schemas/define-agent.ts';
-import { toJson } from '../effects/fingerprint.ts';
 import { childRunKey } from './children.ts';
 import {
-  argumentsProblem,
   type CallContext,
+  carryArguments,
   preScreen,
   type Proposal,
   proposeCall,
@@ -67,8 +66,9 @@ async function proposeChild(
   { depthLeft, childrenLeft }: ChildRoom,
   before: number,
 ): Promise<Proposal> {
-  const problem = argumentsProblem(agent.input, part);
-  if (problem) return refuse(part, call, 'invalid', 'invalid_arguments', problem);
+  const input = await carryArguments(agent.input, part);
+  if (input.kind !== 'valid')
+    return refuse(part, call, 'invalid', 'invalid_arguments', input.problem);
   if (depthLeft <= 0) {
     const message = 'sub-agents may not go any deeper here: do it yourself';
     return refuse(part, call, 'invalid', 'too_deep', message);
@@ -77,8 +77,8 @@ async function proposeChild(
     const message = 'this run has started all the sub-agents that it may: do it yourself';
     return refuse(part, call, 'invalid', 'too_many_agents', message);
   }
-  const input = toJson(agent.input.parse(part.arguments));
-  const verdict = await preScreen(context, { name: agent.name, contract: 'read' }, input, null);
+  const asRead = { name: agent.name, contract: 'read' } as const;
+  const verdict = await preScreen(context, asRead, input.shown, null);
   if (verdict.kind === 'forbid') {
     const why = verdict.message ?? `forbidden by rule ${verdict.rule}`;
     return refuse(part, call, 'forbid', verdict.rule, why);

@@ -7,6 +7,7 @@ import { CallEnd, type CallResult } from '../../domain/rules/run.ts';
 import { describeThrown } from '../../domain/rules/thrown.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import { attemptOf } from '../effects/claim.ts';
+import { parseValue } from '../effects/parse-value.ts';
 import { jsonBody } from '../encryption/sealed-body.ts';
 import { rolledBack } from '../ledger/rolled-back.ts';
 import { toStorable } from '../ledger/storable.ts';
@@ -114,8 +115,14 @@ async function runRead(
   try {
     const { address, runKey } = input;
     const place = { tenant: address.tenant, runKey, id: effectId({ ...address, call: row.call }) };
-    const given = tool.input.parse(row.arguments);
-    const { output, outputProblem: problem } = await callRead(deps, tool, place, given, context);
+    const parsed = await parseValue(tool.input, row.arguments);
+    if (parsed.kind === 'invalid') {
+      const message = parsed.problem;
+      return await storeRead(deps, input, row, { ok: false, code: 'invalid_arguments', message });
+    }
+    if (parsed.kind === 'threw') throw new Error(parsed.problem);
+    const read = await callRead(deps, tool, place, parsed.value, context);
+    const { output, outputProblem: problem } = read;
     if (problem === undefined) return await storeRead(deps, input, row, { ok: true, output });
     const message = `the result does not match the tool's output schema: ${problem}`;
     return await storeRead(deps, input, row, { ok: false, code: 'output_invalid', message });

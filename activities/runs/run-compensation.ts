@@ -6,10 +6,12 @@ import { compensationId } from '../../domain/rules/ids.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { compensationName } from '../../domain/schemas/compensation.ts';
 import { claimOf } from '../effects/claim.ts';
-import { shortId } from '../effects/fingerprint.ts';
+import { inputFingerprint } from '../effects/carried-input.ts';
+import { fingerprint as fingerprintOf, shortId } from '../effects/fingerprint.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import type { EffectIntent, EffectRecord } from '../ledger/effect-ledger.ts';
 import { unbacked } from '../ledger/unbacked.ts';
+import { toLine } from './judge-terms.ts';
 import { termsOf } from './propose-call.ts';
 import { requireTool } from './agent-registry.ts';
 import type { RunDeps } from './run-deps.ts';
@@ -166,6 +168,9 @@ function toCompensationIntent(
 ): EffectIntent {
   const id = compensationId(original.id);
   const done = { input: original.arguments, output: original.output };
+  // Parsed is what is stored as the effect's input was.
+  const isInput = original.fingerprint === inputFingerprint(original.arguments);
+  const fingerprint = (isInput ? inputFingerprint : fingerprintOf)(done);
   return {
     tenant: original.tenant,
     id,
@@ -176,8 +181,8 @@ function toCompensationIntent(
     call: original.call,
     generation: original.generation,
     workflowId,
-    ...termsOf(tool, done),
-    summary: `undo ${original.summary}`.slice(0, 120),
+    ...termsOf(tool, { stored: done, fingerprint }),
+    summary: toLine(`undo ${original.summary}`),
     amount: null,
     identityHash: null,
     approvalId: null,

@@ -7,12 +7,13 @@ import { describeThrown } from '../../domain/rules/thrown.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { attemptOf, claimOf } from '../effects/claim.ts';
-import { toJson } from '../effects/fingerprint.ts';
+import { type CarriedInput, carryInput } from '../effects/carried-input.ts';
 import { type IsGivenUp, withHeartbeat } from '../heartbeat.ts';
 import { effectId } from '../../domain/rules/ids.ts';
 import { unbacked } from '../ledger/unbacked.ts';
 import { callRead, retryRead } from './call-read.ts';
-import { summarise, toIntent } from './propose-call.ts';
+import { codeInvalid, judgeTerms } from './judge-terms.ts';
+import { storageProblem, toIntent } from './propose-call.ts';
 import { requireTool } from './agent-registry.ts';
 import type { RunDeps } from './run-deps.ts';
 
@@ -27,10 +28,10 @@ export async function runStep(
   const context = Context.current();
   const tool = requireTool(deps, name);
   requireStep(deps, name, step);
-  const input = parseInput(tool, step);
+  const input = await carryStep(tool, step);
   return withHeartbeat(context, (isGivenUp) =>
     tool.contract === 'read'
-      ? readStep(deps, tool, step, input, context)
+      ? readStep(deps, tool, step, input.value, context)
       : effectStep(deps, tool, step, input, context, isGivenUp),
   );
 }
@@ -53,22 +54,21 @@ async function effectStep(
   deps: RunDeps,
   tool: AnyTool,
   step: StepInput,
-  input: unknown,
+  input: CarriedInput,
   context: Context,
   isGivenUp: IsGivenUp,
 ): Promise<EffectOutcome> {
   const { address, runKey, seq } = step;
-  const json = toJson(input);
-  const amount = tool.declaration.amount?.(input) ?? null;
-  const summary = summarise(tool, json, amount);
+  const terms = judgeTerms(tool, input.value);
   const { workflowId } = context.info.workflowExecution ?? {};
-  const intent = toIntent(tool, address, runKey, json, summary, amount, workflowId);
+  const intent = toIntent(tool, address, runKey, input, terms, workflowId);
   const outcome = await deps.engine.perform({
     tool,
     tenant: address.tenant,
     id: intent.id,
     rootKey: address.rootKey,
     intent,
+    olderFingerprint: input.olderFingerprint,
     claim: claimOf(context.info, tool, step),
     seqSeen: seq,
     isGivenUp,
@@ -100,14 +100,19 @@ async function readStep(
   }
 }
 
-function parseInput(tool: AnyTool, { input }: StepInput): unknown {
-  const parsed = tool.input.safeParse(input);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map(
-    ({ path, message }) => `${path.join('.') || 'input'}: ${message}`,
-  );
+/** Not retried where it is wrong: the same workflow would give the same again. */
+async function carryStep(tool: AnyTool, { input }: StepInput): Promise<CarriedInput> {
+  const problem = storageProblem(input);
+  const carried: Awaited<ReturnType<typeof carryInput>> =
+    problem === undefined
+      ? await carryInput(tool.input, input)
+      : { kind: 'invalid', problem: `input: ${problem}` };
+  if (carried.kind === 'valid') return carried;
+  if (carried.kind === 'threw') {
+    throw codeInvalid(`Tool "${tool.name}": \`input\``, `cannot judge a step: ${carried.problem}`);
+  }
   throw ApplicationFailure.nonRetryable(
-    `${tool.name}: the input does not match its schema: ${issues.join('; ')}`,
+    `${tool.name}: the input does not match its schema: ${carried.problem}`,
     FailureType.ToolInputInvalid,
   );
 }

@@ -4,7 +4,9 @@ import { createEffectEngine, type EffectEngine } from '../../activities/effects/
 import { createWire } from '../../activities/effects/wire.ts';
 import { type Database, openDatabase, type Transaction } from '../../activities/ledger/database.ts';
 import { createPostgresEffectLedger } from '../../activities/ledger/postgres-effect-ledger.ts';
-import { summarise, toIntent } from '../../activities/runs/propose-call.ts';
+import { fingerprint } from '../../activities/effects/fingerprint.ts';
+import { judgeTerms } from '../../activities/runs/judge-terms.ts';
+import { toIntent } from '../../activities/runs/propose-call.ts';
 import { storeStep, transfer, type TransferTool, transferTool, type Variant } from './variants.ts';
 
 export interface EngineSite {
@@ -100,7 +102,8 @@ async function perform(
     ...{ call: `transfer#${nth}`, generation: 0 },
   };
   const input = { reference };
-  const intent = toIntent(tool, address, runKey, input, summarise(tool, input, null), null);
+  const carried = { stored: input, fingerprint: fingerprint(input) };
+  const intent = toIntent(tool, address, runKey, carried, judgeTerms(tool, input));
   const outcome = await engine.perform({
     tool,
     tenant: address.tenant,

@@ -48,7 +48,8 @@ export function toCompensation<Input, Output>(
     ...tool,
     name: compensationName(tool.name),
     description: `Undoes ${tool.name}.`,
-    input: z.object({ input: tool.input, output: tool.output }),
+    // What was stored of the effect is a fact: no schema judges its output a second time.
+    input: z.object({ input: tool.input, output: z.unknown() }),
     output: z.unknown(),
     contract: deriveContract({
       isRead: false,

@@ -28,8 +28,9 @@ export const listInvoices = defineTool({
 const payment = z.object({
   invoice: z.string(),
   payee: z.string(),
-  amount: z.string().regex(/^\d+\.\d{2}$/, 'an amount is written like 1250.00'),
-  currency: z.string().length(3),
+  // Up to a trillion: cents beyond 2^53 would not be exact.
+  amount: z.string().regex(/^\d{1,12}\.\d{2}$/, 'an amount is written like 1250.00'),
+  currency: z.string().regex(/^[A-Z]{3}$/, 'a currency is written like EUR'),
 });
 
 const transfer = z.object({ transferId: z.string(), reference: z.string() });

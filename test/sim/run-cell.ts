@@ -12,6 +12,7 @@ import type {
   FactEntry,
 } from '../../activities/ledger/effect-ledger.ts';
 import { callRead, retryRead } from '../../activities/runs/call-read.ts';
+import { fingerprint } from '../../activities/effects/fingerprint.ts';
 import { toIntent } from '../../activities/runs/propose-call.ts';
 import type { EffectOutcome, Unrecorded } from '../../domain/rules/effect-outcome.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
@@ -121,7 +122,9 @@ function intentOf({ plan }: World): EffectIntent {
     call: 'pay',
     generation: 0,
   };
-  return toIntent(tool, address, RUN_KEY, { cents: 100 }, 'pay', null);
+  const stored = { cents: 100 };
+  const terms = { identityHash: null, amount: null, summary: 'pay' };
+  return toIntent(tool, address, RUN_KEY, { stored, fingerprint: fingerprint(stored) }, terms);
 }
 
 function activitiesOf(world: World, crew: Crew, intent: EffectIntent): Activities {
