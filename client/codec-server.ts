@@ -2,6 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { z } from 'zod';
 import { createPayloadCodec, type KeyProvider } from '../activities/encryption/encryption.ts';
 import { ArgumentInvalidError } from './errors.ts';
 
@@ -35,6 +36,9 @@ export interface CodecServer {
 
 const TOKEN_CHARS_MIN = 32;
 const BODY_BYTES_MAX = 16 * 1_024 * 1_024;
+/** A body that comes drop by drop is cut off. */
+const REQUEST_TIMEOUT_MS = 30_000;
+const HEADERS_TIMEOUT_MS = 10_000;
 const COOKIE = 'pawl_codec';
 
 /** Listens when it resolves. Throws ArgumentInvalidError without a real token or an origin. */
@@ -50,8 +54,11 @@ export async function startCodecServer(options: CodecServerOptions): Promise<Cod
   origins.forEach(checkOrigin);
   const codec = createPayloadCodec(options.keys, '');
   const server = createServer((request, response) => {
-    void handle({ ...options, codec }, request, response);
+    // Whatever one request does, the next one is served.
+    handle({ ...options, codec }, request, response).catch(() => response.destroy());
   });
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.headersTimeout = HEADERS_TIMEOUT_MS;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, host, resolve);
   });
@@ -93,14 +100,14 @@ async function handle(
   const isAllowed = origin !== undefined && serving.origins.includes(origin);
   const reply = await answer(serving, request, isAllowed).catch((error: unknown): Reply => {
     const message = error instanceof Error ? error.message : String(error);
-    return { status: error instanceof TooLarge ? 413 : 400, body: JSON.stringify({ message }) };
+    const status = error instanceof TooLarge ? 413 : 400;
+    return { status, body: JSON.stringify({ message }), headers: { connection: 'close' } };
   });
-  const path = new URL(request.url ?? '/', 'http://codec').pathname;
   serving.onRequest?.({
     at: new Date(),
     from: request.socket.remoteAddress ?? 'unknown',
     origin: origin ?? null,
-    path,
+    path: pathOf(request),
     status: reply.status,
     payloads: reply.payloads ?? 0,
   });
@@ -113,6 +120,11 @@ async function handle(
     ...reply.headers,
   });
   response.end(reply.body ?? '');
+}
+
+/** As it was written: a target need not be an address (`//`, `*`), and this server knows two paths. */
+function pathOf({ url = '/' }: IncomingMessage): string {
+  return url.split('?', 1)[0] ?? '';
 }
 
 function corsFor(origin: string): Record<string, string> {
@@ -132,7 +144,7 @@ async function answer(
   request: IncomingMessage,
   isAllowedOrigin: boolean,
 ): Promise<Reply> {
-  const { pathname } = new URL(request.url ?? '/', 'http://codec');
+  const pathname = pathOf(request);
   const { method } = request;
   if (method === 'OPTIONS') return { status: isAllowedOrigin ? 204 : 403 };
   if (pathname === '/' && method === 'GET') return { status: 200, type: 'text/html', body: FORM };
@@ -144,7 +156,7 @@ async function answer(
     const message = 'not authorised: send the token as a bearer, or log in at / in this browser';
     return { status: 401, body: JSON.stringify({ message }) };
   }
-  const { payloads = [] } = JSON.parse(await readBody(request)) as { payloads?: WirePayload[] };
+  const payloads = parsePayloads(await readBody(request));
   const decoded = await serving.codec.decode(payloads.map(fromWire));
   return {
     status: 200,
@@ -194,7 +206,8 @@ class TooLarge extends Error {}
 async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request) {
+  // The connection stays for the answer that says why.
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     size += (chunk as Buffer).length;
     if (size > BODY_BYTES_MAX) throw new TooLarge('the body is larger than 16 MiB');
     chunks.push(chunk as Buffer);
@@ -204,10 +217,25 @@ async function readBody(request: IncomingMessage): Promise<string> {
 
 /** Protobuf's JSON: bytes are base64. */
 interface WirePayload {
-  readonly metadata?: Readonly<Record<string, string>>;
-  readonly data?: string;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly data?: string | undefined;
 }
 type Payload = Awaited<ReturnType<Serving['codec']['decode']>>[number];
+
+/** Throws with the place of what is no payload. */
+function parsePayloads(body: string): readonly WirePayload[] {
+  const parsed = bodySchema.safeParse(JSON.parse(body));
+  if (parsed.success) return parsed.data.payloads;
+  const [issue] = parsed.error.issues;
+  throw new Error(`${issue?.path.join('.') || 'the body'}: ${issue?.message ?? 'unreadable'}`);
+}
+
+const base64 = z.string().regex(/^[A-Za-z0-9+/_-]*={0,2}$/, 'must be base64');
+const bodySchema = z.object({
+  payloads: z
+    .array(z.object({ metadata: z.record(z.string(), base64).optional(), data: base64.optional() }))
+    .default([]),
+});
 
 function fromWire({ metadata = {}, data }: WirePayload): Payload {
   const entries = Object.entries(metadata);

@@ -186,6 +186,10 @@ export const guarantees = {
     'Names are compared by one normal form, in the client and in SQL: case, width, accents written in two ways, spaces and invisible letters make no other person.',
   'typed-texts':
     'Every text that people give to the client is judged before a server is asked: NUL, half surrogate pairs, empty, blank, too long, and in names what cannot be seen, are a mistake that names the field.',
+  'dev-temporal-closed':
+    'No port of the development Temporal starts a workflow for a page of a foreign origin in a browser.',
+  'http-doors':
+    'The codec server and the handler of callbacks answer every whole request and outlive broken ones: odd targets, headers, bodies, chunks, lengths and connections that are cut.',
   'typed-input':
     'JSON that people write is taken as it is written, or refused with the place: a number that loses digits, a repeated key, NUL, half a surrogate pair, too many levels.',
 
@@ -239,6 +243,7 @@ export const provenWithoutServers: readonly GuaranteeId[] = [
   'codec-server',
   'judging-is-total',
   'typed-texts',
+  'http-doors',
   'typed-input',
   'one-input',
 ];

@@ -9,7 +9,7 @@ import type { CrashHook, CrashPoint } from '../activities/effects/crash-points.t
  *
  * It is not a death of the process: other attempts, the connection pool and the workflow cache live on, and what was
  * already on the wire stays there. For a process that is really killed, start a worker of your own with
- * `PAWL_CRASH_AT=point[:subject[:nth]]`: it sends itself SIGKILL there.
+ * `PAWL_CRASH_AT=point[:subject[:nth]]` and `PAWL_ALLOW_CRASH_POINTS=1`: it sends itself SIGKILL there.
  */
 export function crashAt(point: CrashPoint, subject?: string, nth = 1): CrashHook {
   const dead = new WeakSet<Context>();

@@ -19,6 +19,7 @@ const environmentSchema = z.object({
   PAWL_MIGRATE: z.enum(['yes', 'no']).default('yes'),
   PAWL_ENCRYPTION_KEYS: z.string().optional(),
   PAWL_CRASH_AT: z.string().optional(),
+  PAWL_ALLOW_CRASH_POINTS: z.enum(['0', '1']).default('0'),
   PAWL_LOG_LEVEL: z.enum(['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR']).default('WARN'),
 });
 
@@ -63,6 +64,7 @@ export function readWorkerConfig(
     throw new ConfigInvalid(`The worker's environment is not usable:\n${lines.join('\n')}`);
   }
   const env = parsed.data;
+  if (env.PAWL_CRASH_AT) checkCrashAllowed(env.PAWL_ALLOW_CRASH_POINTS, environment['NODE_ENV']);
   return {
     temporalAddress: env.TEMPORAL_ADDRESS,
     namespace: env.PAWL_NAMESPACE,
@@ -79,6 +81,15 @@ export function readWorkerConfig(
     crashAt: env.PAWL_CRASH_AT,
     logLevel: env.PAWL_LOG_LEVEL,
   };
+}
+
+/** A variable that was left over from a test would kill a production worker at every effect. */
+function checkCrashAllowed(allowed: '0' | '1', nodeEnv: string | undefined): void {
+  if (allowed === '1' || nodeEnv === 'test' || nodeEnv === 'development') return;
+  throw new ConfigInvalid(
+    'PAWL_CRASH_AT kills this worker in the middle of an effect: it is for tests. Unset it, or set ' +
+      'PAWL_ALLOW_CRASH_POINTS=1 (NODE_ENV "test" and "development" allow it, too).',
+  );
 }
 
 function account(

@@ -3,7 +3,7 @@
 
 export interface DynamicConfigSetting {
   readonly key: string;
-  readonly value: number | string | boolean;
+  readonly value: number | string | boolean | readonly string[];
 }
 
 export interface DynamicConfigValue extends DynamicConfigSetting {
@@ -57,5 +57,10 @@ export const TEMPORAL_DYNAMIC_CONFIG: readonly DynamicConfigValue[] = [
     key: 'matching.enableFairness',
     value: true,
     why: 'without it fairness keys are silently ignored on server 1.29',
+  },
+  {
+    key: 'frontend.httpAllowedHosts',
+    value: [],
+    why: 'the HTTP API cannot be turned off and asks for no token: any page in a browser could start workflows. The UI and Pawl use gRPC',
   },
 ];

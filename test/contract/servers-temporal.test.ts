@@ -1,6 +1,16 @@
 // The Temporal development server, started for real: its settings, its death, its leftovers.
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,9 +19,11 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client, Connection } from '@temporalio/client';
 
 import { readRunningProcesses } from '../../devstack/data-dir.ts';
+import { findFreePort } from '../../devstack/servers/ports.ts';
 import { startTemporal } from '../../devstack/servers/temporal-server.ts';
 import type { TemporalOptions, TemporalServer } from '../../devstack/servers/temporal-server.ts';
 import { testTemporalAddress } from '../../devstack/test-database.ts';
+import { guarantee } from '../guarantee.ts';
 import { waitUntil } from './fixtures/servers-child.ts';
 
 let dataDir: string;
@@ -31,6 +43,42 @@ async function withClient<T>(address: string, work: (client: Client) => Promise<
   } finally {
     await connection.close();
   }
+}
+
+/** As a page does it without asking first: a simple request, with the origin that a browser adds. */
+function startFromPage(port: number, host: string): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const asking = request({
+      ...{ host: '127.0.0.1', port, method: 'POST', timeout: 2_000 },
+      path: '/api/v1/namespaces/default/workflows/from_a_page',
+      headers: { host, origin: 'http://evil.example', 'content-type': 'text/plain' },
+    });
+    asking.on('response', (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    });
+    // A port that speaks gRPC only hangs up.
+    asking.on('error', () => resolve(undefined)).on('timeout', () => asking.destroy());
+    asking.end('{"workflowType":{"name":"x"},"taskQueue":{"name":"q"},"requestId":"r"}');
+  });
+}
+
+function listeningPorts(pid: number): number[] {
+  const LISTENING = '0A';
+  const inodes = new Set(
+    readdirSync(`/proc/${pid}/fd`).map((fd) => {
+      try {
+        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1];
+      } catch {
+        return undefined;
+      }
+    }),
+  );
+  return readFileSync(`/proc/${pid}/net/tcp`, 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[3] === LISTENING && inodes.has(fields[9]))
+    .map((fields) => Number.parseInt(fields[1]?.split(':')[1] ?? '', 16));
 }
 
 beforeEach(() => {
@@ -77,6 +125,31 @@ describe('a server of our own', () => {
       ),
     );
   });
+
+  // Which ports a process listens at is read from /proc.
+  if (process.platform === 'linux')
+    guarantee(
+      'dev-temporal-closed',
+      'a page of a foreign origin posts to every port of the server, also by a name of its own → no workflow starts',
+      async () => {
+        const server = await start({ ephemeral: true, uiPort: await findFreePort() });
+        const ports = listeningPorts(server.pid ?? 0);
+        const statuses = [];
+        for (const port of ports) {
+          for (const host of [`127.0.0.1:${port}`, 'localhost', 'evil.example']) {
+            statuses.push(await startFromPage(port, host));
+          }
+        }
+        // The HTTP API, the UI and the metrics did answer: with a refusal.
+        expect(statuses.filter((status) => status === 403).length).toBeGreaterThanOrEqual(3);
+        expect(statuses.filter((status) => status === 200)).toEqual([]);
+        await withClient(server.address, async (client) => {
+          await expect(client.workflow.getHandle('from_a_page').describe()).rejects.toThrow(
+            /not found/i,
+          );
+        });
+      },
+    );
 
   it('stopped on request → not reported as a death', async () => {
     const server = await start({ ephemeral: true });

@@ -35,3 +35,17 @@ function withSeed(error: unknown): unknown {
 export function sampleSeeded<T>(arbitrary: fc.Arbitrary<T>, count: number): T[] {
   return fc.sample(arbitrary, { seed, numRuns: count });
 }
+
+/** The same for a property that waits. */
+export async function checkPropertyAsync<T>(
+  property: fc.IAsyncProperty<T>,
+  numRuns: number,
+): Promise<void> {
+  try {
+    await fc.assert(property, { seed, numRuns });
+  } catch (error) {
+    if (error instanceof Error)
+      error.message = `PAWL_TEST_SEED=${seed} repeats this.\n${error.message}`;
+    throw error;
+  }
+}
