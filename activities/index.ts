@@ -6,7 +6,6 @@ import { enveloped } from '../domain/rules/envelope.ts';
 import { FailureType } from '../domain/rules/failure.ts';
 import type { Json } from '../domain/rules/json.ts';
 import type { ChildEnd, CompactionResult, ModelStepResult } from '../domain/rules/run.ts';
-import { reconcile, type ReconcilerDeps, type SweepReport } from './effects/reconcile.ts';
 import { withHeartbeat } from './heartbeat.ts';
 import { judgeFailures } from './judged-failures.ts';
 import { backed } from './runs/backed-activities.ts';
@@ -31,6 +30,7 @@ import { type OpenInput, type OpenResult, openRun } from './runs/open-run.ts';
 import { type CallResults, runCalls } from './runs/run-calls.ts';
 import type { RunDeps } from './runs/run-deps.ts';
 import { runStep } from './runs/run-step.ts';
+import { sweep, type SweepDeps, type WholeSweepReport } from './runs/sweep.ts';
 import { writeBack, type WriteBackInput } from './runs/write-back.ts';
 
 export type { WriteBackInput };
@@ -49,7 +49,7 @@ export interface PawlActivities {
   'pawl.park': (input: ParkInput) => Promise<void>;
   /** Stores outcomes that travelled through history while the ledger was down; returns the ledger's sequence. */
   'pawl.writeBack': (input: WriteBackInput) => Promise<number>;
-  'pawl.reconcile': (input: { readonly v: 1 }) => Promise<SweepReport>;
+  'pawl.reconcile': (input: { readonly v: 1 }) => Promise<WholeSweepReport>;
   /** What a run has done and not undone yet, the last first. */
   'pawl.compensable': (input: CompensableInput) => Promise<readonly Compensable[]>;
 }
@@ -60,7 +60,7 @@ export type ToolActivity = (input: ToolActivityInput) => Promise<CallResults | E
 /** Builds every activity of a worker. */
 export function createActivities(
   deps: RunDeps,
-  reconciler: Pick<ReconcilerDeps, 'workflows'>,
+  reconciler: Pick<SweepDeps, 'workflows' | 'sweeper'>,
 ): Record<string, AnyActivity> {
   const fixed: PawlActivities = backed(deps, {
     'pawl.open': (input) => openRun(deps, input),
@@ -71,7 +71,7 @@ export function createActivities(
     'pawl.close': (input) => closeRun(deps, input),
     'pawl.park': (input) => parkRun(deps, input),
     'pawl.writeBack': (input) => writeBack(deps, input),
-    'pawl.reconcile': () => reconcile({ ...deps, ...reconciler, tools: deps.registry.tools }),
+    'pawl.reconcile': () => sweep({ ...deps, ...reconciler, tools: deps.registry.tools }),
     'pawl.compensable': (input) => listCompensable(deps, input),
   });
   const tools = [...deps.registry.tools.keys()].map((name): [string, ToolActivity] => [

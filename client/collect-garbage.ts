@@ -60,8 +60,9 @@ export async function collectGarbage(
   return { runs, isDryRun: dryRun, endedBefore, temporalRetentionMs, kept };
 }
 
-/** False when it has come to life since it was looked for. */
+/** False when it has come to life since it was looked for, or somebody has reset its workflow. */
 async function collect(context: ClientContext, runKey: string, by: string): Promise<boolean> {
+  if ((await context.temporal.standing(runKey)).kind === 'open') return false;
   try {
     await eraseBodies(context, runKey, { cause: 'retention', by, reason: 'retention' });
     return true;

@@ -32,7 +32,7 @@ export async function compensateRun(
     [tenant, runKey],
   );
   // A run that goes on would build on what is being taken away.
-  if (run && !run.isFinished && (await temporal.isRunning(runKey)))
+  if (run && !run.isFinished && (await temporal.standing(runKey)).kind === 'open')
     throw new RunNotEndedError(runKey, 'compensated');
   const chosen = effects && (await resolveEffects(context, runKey, effects));
   // The wish is a row: nothing of an agent's run is undone on Temporal's word.

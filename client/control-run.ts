@@ -1,4 +1,4 @@
-// Pause, resume, cancel and steer: the row that the engine reads before every send, then the signal that wakes the run.
+// Pause, cancel and steer: the row that the engine reads before every send, then the signal that wakes the run.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ulid } from 'ulid';
 import { UNSIGNALLED_FROM } from '../domain/rules/run.ts';
@@ -8,7 +8,6 @@ import { RunFinishedError } from './errors.ts';
 import { type EffectView, listEffects } from './effect-views.ts';
 import { resolveRunKey } from './ids.ts';
 import { findRun, type RunView } from './run-views.ts';
-import { readStoredRun, startWorkflow } from './start-run.ts';
 import type { Wake } from './temporal.ts';
 
 export interface ControlOptions {
@@ -34,14 +33,6 @@ export interface PauseAnswer {
 export interface ControlAnswer {
   readonly runKey: string;
   readonly wake: Wake;
-}
-
-export interface ResumeAnswer extends ControlAnswer {
-  /**
-   * What there was to resume. `not-started`: its workflow had never been started. `lost`: Temporal no longer knew its
-   * workflow; started again, it goes on from what the ledger holds. `nothing`: neither paused nor stuck.
-   */
-  readonly was: 'paused' | 'stuck' | 'not-started' | 'lost' | 'nothing';
 }
 
 export interface SteerAnswer extends ControlAnswer {
@@ -90,46 +81,6 @@ async function waitForQuiet(
   }
 }
 
-/** Takes a paused or stuck run up again; also starts one whose start was cut off or whose workflow Temporal has lost. */
-export async function resumeRun(
-  context: ClientContext,
-  typed: string,
-  { by = context.requester }: ControlOptions = {},
-): Promise<ResumeAnswer> {
-  const run = await requireOpenRun(context, typed, 'resume');
-  const { runKey, workflowId } = run;
-  const resume = (keys: readonly string[]): Promise<unknown> =>
-    context.database.query(
-      `update pawl.controls set paused_at = null, paused_by = null
-       where tenant = $1 and run_key = any($2) and paused_at is not null`,
-      [context.tenant, keys],
-    );
-  const tree = await controlTree(context, runKey, resume);
-  const wakeOne = (id: string): Promise<Wake> =>
-    context.temporal.wake(id, { name: 'resumed', message: { v: 1, by } });
-  const wake = await wakeOne(workflowId);
-  await Promise.all(tree.map(wakeOne));
-  const isMissing = wake.kind === 'not-delivered' && wake.reason === 'workflow-ended';
-  if (isMissing) {
-    // One that Temporal still knows, because it was terminated, is refused as a duplicate.
-    const stored = await readStoredRun(context, runKey);
-    const isStarted = stored !== undefined && (await startWorkflow(context, stored));
-    const was = isUnstarted(run) ? 'not-started' : 'lost';
-    if (isStarted) return { runKey, was, wake: { kind: 'delivered' } };
-  }
-  return { runKey, was: whatWas(run), wake };
-}
-
-/** No step has run yet. */
-function isUnstarted(run: RunView): boolean {
-  return run.turn === 0 && (run.status === 'starting' || run.status === 'paused');
-}
-
-function whatWas(run: RunView): ResumeAnswer['was'] {
-  if (run.pausedAt) return 'paused';
-  return run.status === 'stuck' ? 'stuck' : 'nothing';
-}
-
 /** What is not sent yet is never sent; what is on the wire is settled first. */
 export async function cancelRun(
   context: ClientContext,
@@ -156,7 +107,7 @@ export async function cancelRun(
  * Asks the same of a run and of the sub-agents below it; returns their run keys. The run's own row first: whoever starts a
  * sub-agent holds it, so every one is either found here or never begun.
  */
-async function controlTree(
+export async function controlTree(
   { database, tenant }: ClientContext,
   runKey: string,
   write: (runKeys: readonly string[]) => Promise<unknown>,

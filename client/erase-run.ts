@@ -1,4 +1,5 @@
 // Erasure: every body of a run and its data key are taken away, on record; that something was done, and when, stays.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ulid } from 'ulid';
 import type { ClientContext } from './context.ts';
 import { isPawlError, RunNotErasableError } from './errors.ts';
@@ -77,7 +78,7 @@ async function checkEnded(
   { runKey, workflowIds }: Process,
 ): Promise<void> {
   for (const workflowId of workflowIds) {
-    if (!(await temporal.isRunning(workflowId))) continue;
+    if ((await temporal.standing(workflowId)).kind !== 'open') continue;
     const advice = 'Wait for its end, or end it in Temporal.';
     throw new RunNotErasableError(runKey, `its workflow ${workflowId} is running`, advice);
   }
@@ -122,13 +123,45 @@ async function checkErasable(context: ClientContext, runKey: string): Promise<vo
     [tenant, runKey],
   );
   if (!standing) return;
-  if (standing.isFinished === false) {
-    const advice = `\`pawl cancel ${runKey}\` ends it, or wait for its end.`;
-    throw new RunNotErasableError(runKey, 'it has not ended', advice);
-  }
-  if (standing.open === null) return;
+  if (standing.isFinished === false) throw await toLiveError(context, runKey);
+  if (standing.open === null) return checkNoneOpen(context, runKey);
   const why = `its effect ${standing.open} is ${standing.status ?? 'open'}, and what it was given may still be needed`;
   throw new RunNotErasableError(runKey, why, `Settle it first: \`pawl why ${standing.open}\`.`);
+}
+
+/** What ends a run depends on whether its workflow is there. */
+async function toLiveError(
+  { temporal }: ClientContext,
+  runKey: string,
+): Promise<RunNotErasableError> {
+  const standing = await unlessUnreachable(temporal.standing(runKey));
+  const advice =
+    standing?.kind === 'ended'
+      ? 'Its workflow has: the next sweep of a worker closes the run; repeat the command then.'
+      : `\`pawl cancel ${runKey}\` ends it, or wait for its end.`;
+  return new RunNotErasableError(runKey, 'it has not ended', advice);
+}
+
+const LOOKS = 20;
+const LOOK_MS = 250;
+
+/** Somebody may have reset a run that had ended. Where Temporal does not answer, the rows decide. */
+async function checkNoneOpen({ temporal }: ClientContext, runKey: string): Promise<void> {
+  for (let looks = 0; looks < LOOKS; looks += 1) {
+    const standing = await unlessUnreachable(temporal.standing(runKey));
+    if (standing?.kind !== 'open') return;
+    // Its row is closed a moment before its workflow ends.
+    await sleep(LOOK_MS);
+  }
+  const why = 'its workflow is open in Temporal (it was reset, or is paused there)';
+  throw new RunNotErasableError(runKey, why, 'Wait for its end, or end it in Temporal.');
+}
+
+function unlessUnreachable<T>(asked: Promise<T>): Promise<T | undefined> {
+  return asked.catch((error: unknown) => {
+    if (isPawlError(error)) return undefined;
+    throw error;
+  });
 }
 
 export interface ErasureRecord {

@@ -212,6 +212,13 @@ export class RunFinishedError extends PawlError {
   }
 }
 
+/** Its workflow has ended, and another one would not be sound. */
+export class RunNotResumableError extends PawlError {
+  constructor(runKey: string, why: string, advice: string) {
+    super('Run.NotResumable', `${runKey} is not started again: ${why}. ${advice}`);
+  }
+}
+
 export class NotASessionError extends PawlError {
   constructor(runKey: string) {
     super(

@@ -106,7 +106,7 @@ async function readSource(
   );
   if (!source) throw new UnknownIdError('run', runKey, tenant);
   // A workflow that an operator terminated has no end in the rows.
-  if (!source.isFinished && (await temporal.isRunning(runKey)))
+  if (!source.isFinished && (await temporal.standing(runKey)).kind === 'open')
     throw new RunNotEndedError(runKey, 'forked');
   return source;
 }

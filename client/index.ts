@@ -10,7 +10,6 @@ export type {
   ControlOptions,
   PauseAnswer,
   PauseOptions,
-  ResumeAnswer,
   SteerAnswer,
 } from './control-run.ts';
 export { createCallbackHandler } from './callback-handler.ts';
@@ -42,6 +41,7 @@ export type {
 } from './reconcile-statement.ts';
 export type { ComparedEffect } from './statement-page.ts';
 export type { TranscriptOptions } from './read-transcript.ts';
+export type { ResumeAnswer } from './resume-run.ts';
 export type { RunEvent } from './run-events.ts';
 export type {
   CallView,

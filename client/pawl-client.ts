@@ -15,8 +15,6 @@ import {
   type PauseAnswer,
   type PauseOptions,
   pauseRun,
-  type ResumeAnswer,
-  resumeRun,
   type SteerAnswer,
   steerRun,
 } from './control-run.ts';
@@ -36,6 +34,7 @@ import {
   reconcileStatement,
 } from './reconcile-statement.ts';
 import { streamTranscript, type TranscriptOptions } from './read-transcript.ts';
+import { type ResumeAnswer, resumeRun } from './resume-run.ts';
 import { rotateKeys, type RotateOptions, type RotationReport } from './rotate-keys.ts';
 import type { RunEvent } from './run-events.ts';
 import {
@@ -196,7 +195,10 @@ export class PawlClient {
     return pauseRun(this.#context, run, options);
   }
 
-  /** Takes a paused or stuck run up again. Throws RunFinishedError. */
+  /**
+   * Takes a paused or stuck run up again; starts one whose workflow was terminated or lost again, from what the ledger
+   * holds: no model is asked twice, nothing is sent twice. Throws RunFinishedError, RunNotResumableError.
+   */
   async resume(run: string, options?: ControlOptions): Promise<ResumeAnswer> {
     checkArguments('resume', { ...options, run });
     return resumeRun(this.#context, run, options);

@@ -60,7 +60,8 @@ export interface RunView {
 const RUNS = `
   select r.run_key as "runKey", r.agent,
     case
-      when r.finished_at is not null then coalesce(r.result->>'kind', 'ended')
+      when r.finished_at is not null and not g.is_again then coalesce(r.result->>'kind', 'ended')
+      when g.is_again then 'starting'
       when c.cancelled_at is not null then 'cancelling'
       when r.stuck_cause is not null then 'stuck'
       when c.paused_at is not null then 'paused'
@@ -70,7 +71,7 @@ const RUNS = `
       when r.is_session and not s.has_words and s.has_answered then 'waiting_user'
       else 'running'
     end as status,
-    r.finished_at is not null as "isFinished", r.turn,
+    r.finished_at is not null and not g.is_again as "isFinished", r.turn,
     a.pending as "pendingApprovals", e.doubts, r.requester, r.start_key as "startKey",
     r.workflow_id as "workflowId", r.is_session as "isSession",
     r.parent_run_key as "parentRunKey", r.input_tokens as "inputTokens", r.output_tokens as "outputTokens",
@@ -80,6 +81,10 @@ const RUNS = `
     r.updated_at as "updatedAt", r.finished_at as "finishedAt"
   from pawl.runs r
   left join pawl.controls c on c.tenant = r.tenant and c.run_key = r.run_key
+  -- Resumed after its end, and not opened again yet.
+  cross join lateral (
+    select coalesce(r.result->>'kind' = 'terminated' and c.resumed_at > r.finished_at, false) as is_again
+  ) g
   cross join lateral (
     select count(*) as doubts, count(*) filter (where f.status = 'in_doubt') as open_doubts
     from pawl.effects f

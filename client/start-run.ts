@@ -47,6 +47,17 @@ export interface StoredRun {
   readonly isSession: boolean;
   /** Only of a fork. */
   readonly forkedFrom: ForkOrigin | null;
+  /** Only of a sub-agent: who waits for it. */
+  readonly parent: string | null;
+  readonly createdAt: Date;
+  /** Some execution has opened it. */
+  readonly isOpened: boolean;
+  readonly isErased: boolean;
+}
+
+export interface WorkflowStartOptions {
+  /** An execution before it has ended or is lost: the new one goes on from what the ledger holds. @default false */
+  readonly isAgain?: boolean | undefined;
 }
 
 /** Larger inputs stay in the row: history has no room for them. */
@@ -76,7 +87,11 @@ export async function startRun(
 }
 
 /** Starts the workflow of a stored run; false when it is or was already there. */
-export async function startWorkflow(context: ClientContext, run: StoredRun): Promise<boolean> {
+export async function startWorkflow(
+  context: ClientContext,
+  run: StoredRun,
+  { isAgain = false }: WorkflowStartOptions = {},
+): Promise<boolean> {
   const { temporal, taskQueue, tenant } = context;
   const { runKey, rootKey, path, agent } = run;
   // Encrypted, too, it would stay in a history that an erasure may not reach.
@@ -94,9 +109,11 @@ export async function startWorkflow(context: ClientContext, run: StoredRun): Pro
     ...(fits ? { input: run.input } : {}),
     ...(run.isSession ? { session: true } : {}),
     ...forkOf(run),
+    ...(run.parent === null ? {} : { parent: run.parent }),
+    ...(isAgain ? { again: { startedAtMs: run.createdAt.getTime() } } : {}),
   };
   try {
-    return await temporal.startRun({ input, taskQueue, summary: `${agent} · ${runKey}` });
+    return await temporal.startRun({ input, taskQueue, summary: `${agent} · ${runKey}`, isAgain });
   } catch (error) {
     throw toNotStarted(runKey, error);
   }
@@ -116,7 +133,9 @@ function toNotStarted(runKey: string, error: unknown): PawlError {
 }
 
 const STORED = `run_key as "runKey", root_key as "rootKey", path, agent, input,
-  finished_at is not null as "isFinished", is_session as "isSession", forked_from as "forkedFrom"`;
+  finished_at is not null as "isFinished", is_session as "isSession", forked_from as "forkedFrom",
+  parent_run_key as parent, created_at as "createdAt", agent_hash is not null as "isOpened",
+  erased_at is not null as "isErased"`;
 
 /** One stored run by its full key. */
 export async function readStoredRun(

@@ -14,7 +14,17 @@ import type {
   CompensateInput,
 } from '../workflows/messages.ts';
 import type { CompensationReport } from '../workflows/compensate.ts';
-import { HistoryMissingError, NamespaceUnknownError, TemporalUnreachableError } from './errors.ts';
+import type { ExecutionStanding } from '../domain/rules/execution-end.ts';
+import { NamespaceUnknownError, TemporalUnreachableError } from './errors.ts';
+import { nameOf, reasonOf, toTemporalError } from './temporal-errors.ts';
+import {
+  cancel,
+  deleteHistories,
+  fetchHistory,
+  filterOpen,
+  findStanding,
+  listOpen,
+} from './temporal-executions.ts';
 
 /** Whether a workflow was woken. The row that was written before is the authority either way. */
 export type Wake =
@@ -41,6 +51,8 @@ export interface RunStart {
   readonly taskQueue: string;
   /** One line for Temporal's UI. */
   readonly summary: string;
+  /** Also where an execution before it has ended; never where it completed. @default false */
+  readonly isAgain?: boolean | undefined;
 }
 
 export interface CompensationStart {
@@ -68,8 +80,10 @@ export interface Temporal {
   cancel(workflowId: string): Promise<Wake>;
   /** Run keys of the agent runs that are open on the queue, as far as Temporal's visibility knows by now. */
   listOpenRuns(taskQueue: string, limit: number): Promise<string[]>;
-  /** False when no such workflow is there, or its last execution is over. */
-  isRunning(workflowId: string): Promise<boolean>;
+  /** Those of these workflow ids that visibility says are open by now. */
+  filterOpen(workflowIds: readonly string[]): Promise<string[]>;
+  /** Of the last execution under this workflow id; one that is paused in Temporal is open. */
+  standing(workflowId: string): Promise<ExecutionStanding>;
   /** Starts the workflow, or finds the one that is under way, and waits for its end. */
   compensate(input: CompensateInput, start: CompensationStart): Promise<CompensationReport>;
   /** The whole history as protobuf object. */
@@ -117,10 +131,10 @@ export function createTemporal(
     startRun: (start) => call(({ client }) => startRun(client, start)),
     wake: (workflowId, signal) =>
       attempt(() => call(({ client }) => send(client, workflowId, signal))),
-    cancel: (workflowId) =>
-      attempt(() => call(({ client }) => client.workflow.getHandle(workflowId).cancel())),
+    cancel: (workflowId) => attempt(() => call(({ client }) => cancel(client, workflowId))),
     listOpenRuns: (taskQueue, limit) => call(({ client }) => listOpen(client, taskQueue, limit)),
-    isRunning: (workflowId) => call(({ client }) => isRunning(client, workflowId)),
+    filterOpen: (workflowIds) => call(({ client }) => filterOpen(client, workflowIds)),
+    standing: (workflowId) => call(({ client }) => findStanding(client, workflowId)),
     compensate: async (input, start) => compensate(await connect(), input, start),
     fetchHistory: (workflowId) => call(({ client }) => fetchHistory(client, workflowId, address)),
     deleteHistories: (workflowIds) =>
@@ -134,7 +148,7 @@ export function createTemporal(
   };
 }
 
-interface Opened {
+export interface Opened {
   readonly connection: Connection;
   readonly client: Client;
 }
@@ -186,7 +200,10 @@ function findRefusal(address: string): Promise<string | undefined> {
 /** A task that a dead worker has taken is given to another one after this; Temporal lengthens it for a task that fails. */
 const WORKFLOW_TASK_TIMEOUT = '4s';
 
-async function startRun(client: Client, { input, taskQueue, summary }: RunStart): Promise<boolean> {
+async function startRun(
+  client: Client,
+  { input, taskQueue, summary, isAgain = false }: RunStart,
+): Promise<boolean> {
   const { WorkflowType } = await import('../workflows/messages.ts');
   try {
     // No retry policy and no execution time-out: a run ends by its own rules only.
@@ -195,23 +212,13 @@ async function startRun(client: Client, { input, taskQueue, summary }: RunStart)
       taskQueue,
       workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
       args: [input],
-      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      workflowIdReusePolicy: isAgain ? 'ALLOW_DUPLICATE_FAILED_ONLY' : 'REJECT_DUPLICATE',
       workflowIdConflictPolicy: 'FAIL',
       staticSummary: summary,
     });
     return true;
   } catch (error) {
     if (nameOf(error) === 'WorkflowExecutionAlreadyStartedError') return false;
-    throw error;
-  }
-}
-
-async function isRunning(client: Client, workflowId: string): Promise<boolean> {
-  try {
-    const { status } = await client.workflow.getHandle(workflowId).describe();
-    return status.name === 'RUNNING';
-  } catch (error) {
-    if (nameOf(error) === 'WorkflowNotFoundError') return false;
     throw error;
   }
 }
@@ -240,65 +247,6 @@ async function compensate(
 async function send(client: Client, workflowId: string, signal: WakeSignal): Promise<void> {
   const messages = await import('../workflows/messages.ts');
   await client.workflow.getHandle(workflowId).signal(messages[signal.name].name, signal.message);
-}
-
-async function listOpen(client: Client, taskQueue: string, limit: number): Promise<string[]> {
-  const { WorkflowType } = await import('../workflows/messages.ts');
-  const query =
-    `WorkflowType = '${WorkflowType.AgentRun}' AND ExecutionStatus = 'Running' ` +
-    `AND TaskQueue = '${taskQueue.replaceAll("'", "''")}'`;
-  const open: string[] = [];
-  for await (const { workflowId } of client.workflow.list({ query, pageSize: limit })) {
-    open.push(workflowId);
-    if (open.length >= limit) break;
-  }
-  return open;
-}
-
-async function fetchHistory(client: Client, workflowId: string, address: string): Promise<unknown> {
-  try {
-    return await client.workflow.getHandle(workflowId).fetchHistory();
-  } catch (error) {
-    const isMissing = grpcStatusOf(error) === NOT_FOUND && /workflow/i.test(reasonOf(error));
-    throw isMissing ? new HistoryMissingError(workflowId, address) : error;
-  }
-}
-
-/** By visibility, because a run that continued as new has several executions; it may not know yet how the last one ended. */
-async function deleteHistories(
-  { client, connection }: Opened,
-  namespace: string,
-  workflowIds: readonly string[],
-): Promise<number> {
-  let deleted = 0;
-  for (const workflowId of workflowIds) {
-    const query = `WorkflowId = '${workflowId.replaceAll("'", "''")}' AND ExecutionStatus != 'Running'`;
-    const runIds = new Set<string>();
-    for await (const { runId } of client.workflow.list({ query })) runIds.add(runId);
-    const last = await findEndedExecution(client, workflowId);
-    if (last !== undefined) runIds.add(last);
-    for (const runId of runIds) {
-      const workflowExecution = { workflowId, runId };
-      try {
-        await connection.workflowService.deleteWorkflowExecution({ namespace, workflowExecution });
-        deleted += 1;
-      } catch (error) {
-        if (grpcStatusOf(error) !== NOT_FOUND) throw error;
-      }
-    }
-  }
-  return deleted;
-}
-
-/** The last execution, when it is over; undefined when it goes on, or is gone. */
-async function findEndedExecution(client: Client, workflowId: string): Promise<string | undefined> {
-  try {
-    const { status, runId } = await client.workflow.getHandle(workflowId).describe();
-    return status.name === 'RUNNING' ? undefined : runId;
-  } catch (error) {
-    if (nameOf(error) === 'WorkflowNotFoundError') return undefined;
-    throw error;
-  }
 }
 
 async function askRetention(connection: Connection, namespace: string): Promise<number> {
@@ -353,42 +301,4 @@ async function attempt(deliver: () => Promise<unknown>): Promise<Wake> {
     }
     throw error;
   }
-}
-
-const NOT_FOUND = 5;
-// gRPC: DEADLINE_EXCEEDED, UNAVAILABLE; CANCELLED comes when the channel is closed under a call.
-const UNREACHABLE_STATUS = new Set([1, 4, 14]);
-// gRPC: UNAUTHENTICATED, PERMISSION_DENIED.
-const REFUSED_STATUS = new Set([7, 16]);
-
-function toTemporalError(error: unknown, address: string, namespace: string): unknown {
-  if (nameOf(error) === 'NamespaceNotFoundError')
-    return new NamespaceUnknownError(address, namespace);
-  const status = grpcStatusOf(error);
-  const isNamespaceMissing = status === NOT_FOUND && /namespace/i.test(reasonOf(error));
-  if (isNamespaceMissing) return new NamespaceUnknownError(address, namespace);
-  if (status === undefined) return error;
-  if (UNREACHABLE_STATUS.has(status) || REFUSED_STATUS.has(status)) {
-    return new TemporalUnreachableError(address, reasonOf(error), error);
-  }
-  return error;
-}
-
-/** The status stands on the gRPC error, which the SDK wraps once or not at all. */
-function grpcStatusOf(error: unknown): number | undefined {
-  if (typeof error !== 'object' || error === null) return undefined;
-  if ('code' in error && typeof error.code === 'number') return error.code;
-  return 'cause' in error ? grpcStatusOf(error.cause) : undefined;
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.cause instanceof Error && grpcStatusOf(error.cause) !== undefined) {
-    return reasonOf(error.cause);
-  }
-  return error.message;
-}
-
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : '';
 }

@@ -220,6 +220,12 @@ export const guarantees = {
   'S3-16':
     'The compose file holds Temporal, its UI and PostgreSQL with pinned images, and is valid by the compose schema.',
   'S3-17': 'Every service of the compose file waits until what it depends on is healthy.',
+
+  // Workflows that others have ended or paused in Temporal.
+  'ended-is-closed':
+    'A run whose workflow was terminated, failed or timed out in Temporal is closed by a sweep as terminated (a cancelled one as cancelled); resumed, it goes on from the rows: what was sent is not sent again, what was answered is not asked again.',
+  'open-is-not-ended':
+    'Only a status that Temporal documents as an end is one: a paused workflow, one that continued as new, one that Temporal does not know and an unknown status close no row, and an execution that is open is never deleted.',
 } as const satisfies Record<string, string>;
 
 export type GuaranteeId = keyof typeof guarantees;

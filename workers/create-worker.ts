@@ -43,7 +43,7 @@ import { findSupervisor } from './supervised.ts';
 import { warmUp } from './warm-up.ts';
 import { WORKER_SETTINGS } from './worker-settings.ts';
 import { findWorkflowBundle, type WorkflowBundle } from './workflow-bundle.ts';
-import { createWorkflowsPort } from './workflows-port.ts';
+import { createSweepDeps } from './workflows-port.ts';
 
 export interface CreateWorkerOptions {
   // An agent's input type is its own business here.
@@ -119,7 +119,7 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
     buildId: config.buildId,
     activities: {
       ...checkActivities(options.activities),
-      ...createActivities(deps, { workflows: createWorkflowsPort(client) }),
+      ...createActivities(deps, createSweepDeps(client, config)),
     },
     workflowBundle,
     interceptors: {

@@ -53,7 +53,12 @@ export async function agentRun(input: AgentRunInput<RunState>): Promise<AgentRun
       setCurrentDetails(view.detail);
       if (step.kind === 'finish') return await close(state, step.result);
       const { controls } = inbox;
-      const next = apply(state, await performStep(step, state, inbox));
+      const outcome = await performStep(step, state, inbox);
+      const applied = apply(state, outcome);
+      // What a stored answer waits for may have come long ago: nobody signals it a second time.
+      const isStored =
+        input.again && outcome.kind === 'model' && outcome.result.kind === 'answered';
+      const next = isStored ? wakeWaiting(applied) : applied;
       // A message that came meanwhile is newer than what an activity has seen in the rows.
       if (inbox.controls === controls && next.control !== state.control) noteControl(inbox, next);
       state = next;

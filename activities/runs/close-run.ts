@@ -75,9 +75,10 @@ async function refuseOlderLedger(
   );
 }
 
-async function withdrawUnsent(
+/** What was never sent is not sent any more. */
+export async function withdrawUnsent(
   tx: Transaction,
-  { tenant, runKey, result }: CloseInput,
+  { tenant, runKey, result }: Pick<CloseInput, 'tenant' | 'runKey' | 'result'>,
 ): Promise<void> {
   const { rows } = await tx.query<{ id: string }>(
     `select id from pawl.effects where tenant = $1 and run_key = $2 and status = 'intended'`,

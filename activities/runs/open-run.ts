@@ -30,7 +30,8 @@ export async function openRun(deps: RunDeps, input: OpenInput): Promise<OpenResu
   const registered = deps.registry.agents.get(input.agent);
   if (!registered) throw unknownAgent(deps, input.agent);
   const [run] = await deps.database.query<StoredRun>(
-    'select agent, input, forked_from from pawl.runs where tenant = $1 and run_key = $2',
+    `select agent, input, forked_from, agent_hash is not null or finished_at is not null as "wasBegun"
+     from pawl.runs where tenant = $1 and run_key = $2`,
     [tenant, runKey],
   );
   // A row that only shows a lost run has another agent's name.
@@ -50,6 +51,7 @@ export async function openRun(deps: RunDeps, input: OpenInput): Promise<OpenResu
       reason: `the input does not match ${input.agent}: ${issues.join('; ')}`,
     };
   }
+  if (run.wasBegun) await reopen(deps, input);
   await deps.database.transaction((tx) => pin(tx, registered, input, run));
   return { kind: 'opened', agent: registered.pin, seq: 0 };
 }
@@ -61,6 +63,18 @@ interface StoredRun {
   agent: string;
   input: Json;
   forked_from: ForkOrigin | null;
+  wasBegun: boolean;
+}
+
+/** An execution before this one may have been terminated, and its row closed: this one goes on with it. */
+async function reopen({ database }: RunDeps, { tenant, runKey }: OpenInput): Promise<void> {
+  await database.query(
+    // In any case it changes: a sweep that has seen the end of the other one leaves it then.
+    `update pawl.runs set finished_at = null, result = null, updated_at = clock_timestamp()
+     where tenant = $1 and run_key = $2
+       and (finished_at is null or (result->>'kind' = 'terminated' and erased_at is null))`,
+    [tenant, runKey],
+  );
 }
 
 async function pin(

@@ -210,6 +210,8 @@ export const RunEnd = {
   DeadlinePassed: 'deadline_passed',
   Cancelled: 'cancelled',
   InvalidInput: 'invalid_input',
+  /** Its workflow was ended in Temporal, by whatever is not Pawl; `pawl resume` starts it again. */
+  Terminated: 'terminated',
 } as const;
 export type RunEnd = (typeof RunEnd)[keyof typeof RunEnd];
 

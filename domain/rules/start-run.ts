@@ -16,11 +16,13 @@ export interface RunOrigin {
   /** Of a sub-agent: who waits for it, and what it may use up. */
   readonly parent?: string;
   readonly limits?: ChildLimits;
+  /** An execution before it had begun the run: its time counts, and what it had seen of the ledger. */
+  readonly again?: { readonly startedAtMs: number; readonly seq?: number };
 }
 
 /** The state before the first step. */
 export function startRun(origin: RunOrigin, startedAtMs: number): RunState {
-  const { parent, limits } = origin;
+  const { parent, limits, again } = origin;
   const { tenant, runKey, rootKey, path, agent, generation, turn = 1, session = false } = origin;
   return {
     v: 1,
@@ -30,10 +32,10 @@ export function startRun(origin: RunOrigin, startedAtMs: number): RunState {
     rootKey,
     path,
     agentName: agent,
-    startedAtMs,
+    startedAtMs: again?.startedAtMs ?? startedAtMs,
     turn,
     generation,
-    seq: 0,
+    seq: again?.seq ?? 0,
     calls: [],
     usage: { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, costMicroUsd: 0 },
     denials: 0,

@@ -181,7 +181,7 @@ describe('states and facts; red means: decide, then change pin and CHANGELOG in 
     expect(Object.values(RunEnd)).toEqual(
       words(`
         completed invalid_output out_of_turns over_budget blocked stalled deadline_passed
-        cancelled invalid_input
+        cancelled invalid_input terminated
       `),
     );
   });
@@ -200,6 +200,9 @@ describe('states and facts; red means: decide, then change pin and CHANGELOG in 
 });
 
 const tables: Record<string, string[]> = {
+  sweeps: words(`
+    task_queue worker ended_at report failed_at failure looked_through
+  `),
   meta: words(`
     id key_secret
   `),
@@ -223,7 +226,7 @@ const tables: Record<string, string[]> = {
   `),
   controls: words(`
     tenant run_key paused_at paused_by cancelled_at cancelled_by engine_lock
-    ended_at ended_by
+    ended_at ended_by resumed_at resumed_by
   `),
   messages: words(`
     tenant run_key id author text created_at consumed_turn

@@ -1,8 +1,9 @@
 // pause, resume, cancel, steer: what people ask of a run that is under way.
 import { Argument, type Command, InvalidArgumentError } from 'commander';
 import { toMs } from '../../../domain/rules/durations.ts';
-import type { PauseAnswer, ResumeAnswer } from '../../control-run.ts';
+import type { PauseAnswer } from '../../control-run.ts';
 import { ExitCode } from '../../errors.ts';
+import type { ResumeAnswer } from '../../resume-run.ts';
 import type { Call, ToAction } from '../call.ts';
 import { addExamples } from '../examples.ts';
 import { formatEffects } from '../format/effect-format.ts';
@@ -74,7 +75,8 @@ function addResume(program: Command, toAction: ToAction): void {
     .command('resume')
     .summary('let a paused or stuck run go on')
     .description(
-      'Lets a paused or stuck run go on from its last good state; starts one whose start was cut off.',
+      'Lets a paused or stuck run go on from its last good state; starts one whose start was cut off. One whose workflow\n' +
+        'was terminated or lost is started again from what the ledger holds: no model is asked twice, nothing is sent twice.',
     )
     .addArgument(runArgument())
     .addOption(asOption('who asks for it'))
@@ -82,11 +84,12 @@ function addResume(program: Command, toAction: ToAction): void {
   addExamples(command, [['pawl resume latest', 'go on']]);
 }
 
-async function resume(call: Call<ByOptions>): Promise<void> {
+async function resume(call: Call<ByOptions>): Promise<ExitCode> {
   const client = await call.connect();
   const resuming = client.resume(call.args[0] ?? '', { by: call.options.as });
   const answer = await call.progress('resuming', resuming);
   call.print(answer, () => formatResume(call, answer));
+  return answer.was === 'cancelled' ? ExitCode.Failed : ExitCode.Ok;
 }
 
 const RESUMED: Readonly<Record<ResumeAnswer['was'], string>> = {
@@ -94,11 +97,17 @@ const RESUMED: Readonly<Record<ResumeAnswer['was'], string>> = {
   stuck: 'it was stuck',
   'not-started': 'its workflow had never been started',
   lost: 'Temporal no longer knew it; it was started again and goes on from what the ledger holds',
+  terminated:
+    'its workflow had ended in Temporal; it was started again and goes on from what the ledger holds',
+  cancelled:
+    'it is cancelled and its workflow has ended: nothing is started, the next sweep closes it',
   nothing: 'it was neither paused nor stuck, so nothing changes',
 };
 
 function formatResume({ io }: Call, { runKey, was, wake }: ResumeAnswer): string {
-  return `${io.paint('good', 'Resumed')} ${runKey}: ${RESUMED[was]}.\n${formatWake(io, wake)}`;
+  const isResumed = was !== 'nothing' && was !== 'cancelled';
+  const word = isResumed ? io.paint('good', 'Resumed') : io.paint('warn', 'Not resumed');
+  return `${word} ${runKey}: ${RESUMED[was]}.\n${formatWake(io, wake)}`;
 }
 
 function addCancel(program: Command, toAction: ToAction): void {
