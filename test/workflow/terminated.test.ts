@@ -1,9 +1,10 @@
 // Workflows that were ended in Temporal by others: their rows are closed, a resume goes on from the rows, and nothing is done twice.
 import { describe, expect } from '@jest/globals';
+import { isGrpcServiceError } from '@temporalio/client';
 import { until, withTestRun } from 'pawl/testing';
 import type { TestRun } from '../../testing/with-test-run.ts';
 import { guarantee } from '../guarantee.ts';
-import { calls, clerk, DONE, pay, TASK } from './clerk.ts';
+import { calls, clerk, DONE, pay, sql, TASK } from './clerk.ts';
 
 const LARGE = 20_000;
 const SWEEP_MS = 1_000;
@@ -63,7 +64,7 @@ describe('a run whose workflow was terminated', () => {
     'ended-is-closed',
     'approved and applied before, ended twice, resumed twice at once → it does not wait for the old approval; each once',
     async () => {
-      const model = [calls(pay('b', LARGE)), { ...DONE, delayMs: 1_500 }];
+      const model = [calls(pay('b', LARGE)), { ...DONE, delayMs: 1_500 }, DONE];
       await withTestRun({ ...options, model }, async (t) => {
         const { runKey } = await t.start('clerk', TASK);
         const { id } = await t.nextApproval(runKey);
@@ -109,6 +110,74 @@ describe('a run whose workflow was terminated', () => {
         expect(erased.runs).toMatchObject([{ runKey, histories: 1 }]);
         await expect(t.client.resume(runKey)).rejects.toMatchObject({ code: 'Run.Finished' });
         expect(t.bank.requests()).toEqual([]);
+      });
+    },
+  );
+});
+
+/** Temporal's own pause. False where the server has none, or has it switched off. */
+async function pauseInTemporal(t: TestRun, workflowId: string): Promise<boolean> {
+  const { workflowService } = t.temporal;
+  try {
+    await workflowService.pauseWorkflowExecution({
+      namespace: 'default',
+      workflowId,
+      reason: 'by an operator',
+      requestId: workflowId,
+    });
+    return true;
+  } catch (error) {
+    if (isGrpcServiceError(error)) return false;
+    throw error;
+  }
+}
+
+describe('a run that somebody has paused in Temporal', () => {
+  guarantee(
+    'open-is-not-ended',
+    'it is no end: no sweep closes it, neither erase nor gc touches it, and nothing of it is lost',
+    async () => {
+      const model = [calls(pay('b', LARGE)), DONE];
+      await withTestRun({ ...options, model }, async (t) => {
+        const { runKey } = await t.start('clerk', TASK);
+        const { id } = await t.nextApproval(runKey);
+        const isPaused = await pauseInTemporal(t, runKey);
+        process.stderr.write(
+          `paused in Temporal: ${isPaused ? 'yes' : 'this server has no pause'}\n`,
+        );
+        const swept = async (): Promise<number> => {
+          const [row] = await sql(t, `select extract(epoch from ended_at) as at from pawl.sweeps`);
+          return Number(row?.['at'] ?? 0);
+        };
+        const before = await swept();
+        await until(async () => (await swept()) > before + 1);
+        expect(await statusOf(t, runKey)).toBe('waiting_approval');
+        await expect(t.client.erase({ run: runKey }, { reason: 'r' })).rejects.toMatchObject({
+          code: 'Run.NotErasable',
+        });
+        // As if it had ended long ago: only Temporal knows better.
+        await sql(
+          t,
+          `update pawl.runs set finished_at = now() - interval '1 year', result = '{"kind":"terminated"}'
+           where run_key = $1`,
+          [runKey],
+        );
+        await expect(t.client.erase({ run: runKey }, { reason: 'r' })).rejects.toThrow(
+          'its workflow is open in Temporal',
+        );
+        expect(await t.client.collectGarbage({ olderThanMs: 0 })).toMatchObject({ runs: 0 });
+        // The sweep sees that it goes on after all.
+        await t.untilStatus(runKey, 'waiting_approval');
+        if (isPaused) {
+          await t.temporal.workflowService.unpauseWorkflowExecution({
+            namespace: 'default',
+            workflowId: runKey,
+            requestId: `${runKey}-2`,
+          });
+        }
+        await t.client.approve(id, { approver: 'ann' });
+        expect((await t.result(runKey)).result?.kind).toBe('completed');
+        expect(references(t)).toEqual(['b']);
       });
     },
   );
