@@ -8,6 +8,9 @@ import type { ServerProgress } from './servers/server-progress.ts';
 import type { ServerDeath } from './servers/server-process.ts';
 import { startTemporal } from './servers/temporal-server.ts';
 
+/** Servers from 1.30 on have workflow pause, switched off; older ones do not know the setting. */
+const PAUSES = [{ key: 'frontend.WorkflowPauseEnabled', value: true }];
+
 interface TestServer {
   readonly variable: string;
   readonly value: string;
@@ -34,7 +37,13 @@ const env = { ...process.env, DATABASE_URL: undefined, TEMPORAL_ADDRESS: undefin
 async function startMissing(signal: AbortSignal): Promise<TestServer[]> {
   const starts: Promise<TestServer>[] = [];
   if (!process.env[TEST_TEMPORAL_ADDRESS]) {
-    const start = startTemporal({ ephemeral: true, env, onProgress, signal });
+    const start = startTemporal({
+      ephemeral: true,
+      env,
+      onProgress,
+      signal,
+      dynamicConfig: PAUSES,
+    });
     const variable = TEST_TEMPORAL_ADDRESS;
     starts.push(start.then((server) => ({ ...server, variable, value: server.address })));
   }

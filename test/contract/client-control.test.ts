@@ -142,14 +142,16 @@ describe('runs that do not listen', () => {
     },
   );
 
-  it('workflow terminated by an operator → the row stands, and it is said', async () => {
+  it('workflow terminated by an operator → the row stands, and it is said; a resume starts another one', async () => {
     await new Client({ connection }).workflow.getHandle(runKey).terminate('by an operator');
     const { wake } = await client.pause(runKey);
     expect(wake).toMatchObject({ kind: 'not-delivered', reason: 'workflow-ended' });
     expect(await controlsOf(runKey)).toMatchObject({ paused_by: 'olga' });
-    // It was started once: a resume may not start it a second time.
+    // Another execution: the row says by whom, until a worker has taken it up.
     await expect(client.resume(runKey)).resolves.toMatchObject({
-      wake: { reason: 'workflow-ended' },
+      was: 'terminated',
+      wake: { kind: 'delivered' },
     });
+    expect((await client.show(runKey)).run).toMatchObject({ isFinished: false });
   });
 });
