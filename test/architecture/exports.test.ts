@@ -56,7 +56,8 @@ const pins: Record<string, Names> = {
       DatabaseNotMigratedError DatabaseUnreachableError EncryptionRefusedError ExitCode
       ForkUndecidedError HistoryMissingError IdInvalidError NamespaceUnknownError
       NotASessionError NotConfiguredError NotSettleableError OutcomeConflictError PawlClient PawlError
-      RunFinishedError RunNotEndedError RunNotErasableError RunNotStartedError RunStatus
+      RunFinishedError RunNotEndedError RunNotErasableError RunNotResumableError
+      RunNotStartedError RunStatus
       SelfApprovalError SettlementPendingError StartKeyTakenError
       TemporalUnreachableError UnknownIdError createCallbackHandler createConfiguredKeys
       isPawlError startCodecServer toRequestListener
