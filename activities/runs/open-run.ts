@@ -30,7 +30,7 @@ export async function openRun(deps: RunDeps, input: OpenInput): Promise<OpenResu
   const registered = deps.registry.agents.get(input.agent);
   if (!registered) throw unknownAgent(deps, input.agent);
   const [run] = await deps.database.query<StoredRun>(
-    `select agent, input, forked_from, agent_hash is not null or finished_at is not null as "wasBegun"
+    `select agent, input, forked_from, agent_hash as "agentHash", finished_at is not null as "isFinished"
      from pawl.runs where tenant = $1 and run_key = $2`,
     [tenant, runKey],
   );
@@ -51,9 +51,11 @@ export async function openRun(deps: RunDeps, input: OpenInput): Promise<OpenResu
       reason: `the input does not match ${input.agent}: ${issues.join('; ')}`,
     };
   }
-  if (run.wasBegun) await reopen(deps, input);
+  if (run.agentHash !== null || run.isFinished) await reopen(deps, input);
   await deps.database.transaction((tx) => pin(tx, registered, input, run));
-  return { kind: 'opened', agent: registered.pin, seq: 0 };
+  // Opened by an execution before this one, maybe of another build: the run keeps its description.
+  const hash = run.agentHash ?? registered.pin.hash;
+  return { kind: 'opened', agent: { ...registered.pin, hash }, seq: 0 };
 }
 
 /** Agents outlive their runs: their instructions have a data key of their own. */
@@ -63,7 +65,8 @@ interface StoredRun {
   agent: string;
   input: Json;
   forked_from: ForkOrigin | null;
-  wasBegun: boolean;
+  agentHash: string | null;
+  isFinished: boolean;
 }
 
 /** An execution before this one may have been terminated, and its row closed: this one goes on with it. */
