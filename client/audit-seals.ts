@@ -1,5 +1,6 @@
 // `audit verify`, rows: recomputes the seal of every row that tells of an effect, and what rows say of each other.
 import { createHash } from 'node:crypto';
+import { AUTHORITY_CHECKS } from './audit-authority.ts';
 import type { ClientContext } from './context.ts';
 
 /** What of one row is sealed, as SQL on a row `t` of a run `$2` of a tenant `$1`. */
@@ -293,7 +294,7 @@ export async function verifyReferences(
   report: Report,
 ): Promise<void> {
   const found = await database.query<{ label: string; what: string }>(
-    CROSS_CHECKS.map((check) => `(${check})`).join('\nunion all\n'),
+    [...CROSS_CHECKS, ...AUTHORITY_CHECKS].map((check) => `(${check})`).join('\nunion all\n'),
     [tenant, runKey],
   );
   for (const { label, what } of found) report(label, what);

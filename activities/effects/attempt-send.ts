@@ -9,6 +9,7 @@ import type {
   EffectLedger,
   EffectRecord,
   FactEntry,
+  Warrant,
 } from '../ledger/effect-ledger.ts';
 import { type Clock, withDeadline } from '../clock.ts';
 import { LedgerUnavailable } from '../ledger/database.ts';
@@ -32,6 +33,7 @@ export interface SendJob {
   readonly record: EffectRecord;
   readonly claim: Claim;
   readonly ignoresIdentity: boolean;
+  readonly warrant?: Warrant | undefined;
   /** Set when nobody has looked at `record` since it was stored; see `DispatchRequest`. */
   readonly asStored?: AsStored;
   readonly isGivenUp: IsGivenUp;

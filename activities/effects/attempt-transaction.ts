@@ -17,7 +17,7 @@ export type TransactionAnswer =
 
 /** Throws `LedgerUnavailable` when the answer to the commit was lost: the next look at the row says what happened. */
 export async function attemptTransaction(deps: SendDeps, job: SendJob): Promise<TransactionAnswer> {
-  const { tool, record, claim, ignoresIdentity, isGivenUp } = job;
+  const { tool, record, claim, ignoresIdentity, warrant, isGivenUp } = job;
   const input = await parseArguments(tool, record);
   if (input.kind === 'invalid') return { kind: 'unsent', error: input.error };
   await deps.crash('before-dispatch', tool.name);
@@ -30,6 +30,7 @@ export async function attemptTransaction(deps: SendDeps, job: SendJob): Promise<
         claim,
         callsPerRunMax: tool.callsPerRunMax,
         ignoresIdentity,
+        warrant,
       },
       (transaction, granted) => runInside(deps, job, granted, input.value, transaction),
     );

@@ -14,6 +14,7 @@ import {
   type EffectRecord,
   type FactEntry,
   toView,
+  type Warrant,
 } from '../ledger/effect-ledger.ts';
 import { unbacked } from '../ledger/unbacked.ts';
 import { PolicyUnavailableError } from '../policy/policy.ts';
@@ -188,6 +189,7 @@ async function send(
   const reason = refuseClaim(toView(record), claim, begin.nowMs);
   if (reason !== undefined) return standBack(deps, job, record, reason);
   let ignoresIdentity = true;
+  let warrant: Warrant | undefined;
   if (isFirst) {
     const gate = await passGate(begin, job.authority);
     switch (gate.kind) {
@@ -204,14 +206,14 @@ async function send(
       case 'blocked':
         return waitForHolder(deps, job, gate, begin.seq);
       case 'go':
-        ({ ignoresIdentity } = gate);
+        ({ ignoresIdentity, warrant } = gate);
     }
   } else if (begin.control.paused) {
     return { kind: 'paused' };
   }
   if (begin.decision !== null) await deps.crash('after-decision', tool.name);
   const attempt = tool.contract === 'transactional' ? attemptTransaction : attemptSend;
-  const asked = { tool, record, claim, ignoresIdentity, isGivenUp };
+  const asked = { tool, record, claim, ignoresIdentity, warrant, isGivenUp };
   return readAnswer(deps, job, record, said ?? (await attempt(deps, asked)));
 }
 

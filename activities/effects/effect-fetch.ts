@@ -7,6 +7,7 @@ import type {
   EffectLedger,
   EffectRecord,
   FrozenRequest,
+  Warrant,
 } from '../ledger/effect-ledger.ts';
 import type { Clock } from '../clock.ts';
 import type { IsGivenUp } from '../heartbeat.ts';
@@ -46,6 +47,7 @@ export interface EffectFetchOptions {
   readonly claim: Claim;
   readonly callsPerRunMax: number | undefined;
   readonly ignoresIdentity: boolean;
+  readonly warrant?: Warrant | undefined;
   readonly asStored?: AsStored;
   readonly crash: CrashHook;
   readonly clock: Clock;
@@ -164,9 +166,10 @@ function toGranted({
 }
 
 function toDispatch(options: EffectFetchOptions, request: FrozenRequest | null): DispatchRequest {
-  const { record, claim, callsPerRunMax, ignoresIdentity, asStored } = options;
+  const { record, claim, callsPerRunMax, ignoresIdentity, warrant, asStored } = options;
   const { tenant, id } = record;
-  return { tenant, id, claim, request, callsPerRunMax, ignoresIdentity, seen: record, asStored };
+  const permission = { tenant, id, claim, callsPerRunMax, ignoresIdentity, warrant };
+  return { ...permission, request, seen: record, asStored };
 }
 
 /** The one request on the wire; notes in `state` what came of it. */

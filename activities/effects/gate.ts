@@ -4,7 +4,12 @@ import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
 import type { Json } from '../../domain/rules/json.ts';
 import { stoppedBy } from '../../domain/rules/permit.ts';
 import { type PolicyVerdict, verdictAtSend } from '../../domain/rules/policy.ts';
-import type { ApprovalStanding, BeginAnswer, EffectRecord } from '../ledger/effect-ledger.ts';
+import type {
+  ApprovalStanding,
+  BeginAnswer,
+  EffectRecord,
+  Warrant,
+} from '../ledger/effect-ledger.ts';
 
 /** The requirement of an approval that lets a second effect of one identity pass, with other arguments. */
 export const SAME_INTENTION = 'same-intention';
@@ -15,6 +20,8 @@ export interface Authority {
   evaluate(record: EffectRecord): Promise<PolicyVerdict>;
   /** Asks a human; returns the approval to wait for. */
   ask(record: EffectRecord, rule: string, requirement: string): Promise<Approval>;
+  /** Hash of the policy that `evaluate` asks. */
+  readonly policyHash?: () => string;
   /** What an approval must have been bound to. */
   readonly toolPin: string;
 }
@@ -25,7 +32,7 @@ export interface Approval {
 }
 
 export type GateAnswer =
-  | { readonly kind: 'go'; readonly rule: string; readonly ignoresIdentity: boolean }
+  | { readonly kind: 'go'; readonly warrant: Warrant; readonly ignoresIdentity: boolean }
   | { readonly kind: 'paused' }
   | { readonly kind: 'already-applied'; readonly by: string; readonly output: Json }
   | { readonly kind: 'blocked'; readonly by: string; readonly status: string }
@@ -57,8 +64,12 @@ export async function passGate(begin: BeginAnswer, authority?: Authority): Promi
     }
     return askFor(begin, authority, `identity:${identity.by}`, SAME_INTENTION);
   }
-  if (!authority) return { kind: 'go', rule: 'pawl:workflow', ignoresIdentity: false };
-  const verdict = verdictAtSend(await authority.evaluate(record), approval ?? undefined);
+  if (!authority) {
+    const rule = record.compensates === null ? 'pawl:workflow' : 'pawl:compensation';
+    return { kind: 'go', warrant: { rule }, ignoresIdentity: false };
+  }
+  const now = await authority.evaluate(record);
+  const verdict = verdictAtSend(now, approval ?? undefined);
   if (verdict.kind === 'stop')
     return { kind: 'withdraw', code: 'forbidden', message: verdict.message };
   if (verdict.kind === 'ask') {
@@ -67,7 +78,22 @@ export async function passGate(begin: BeginAnswer, authority?: Authority): Promi
     const requirement = meantTwice ? `${SAME_INTENTION} ${needed}` : needed;
     return askFor(begin, authority, verdict.rule, requirement);
   }
-  return { kind: 'go', rule: verdict.rule, ignoresIdentity: meantTwice };
+  const isAsked = now.kind === 'approve' || meantTwice;
+  const warrant = toWarrant(authority, now, isAsked ? approval : null);
+  return { kind: 'go', warrant, ignoresIdentity: meantTwice };
+}
+
+/** What is kept of the policy's answer with the permit. */
+export function toWarrant(
+  { policyHash }: Authority,
+  { rule }: PolicyVerdict,
+  approval: ApprovalStanding | null = null,
+): Warrant {
+  return {
+    rule,
+    ...(policyHash ? { policy: policyHash() } : {}),
+    ...(approval ? { approval: approval.id } : {}),
+  };
 }
 
 /** A human's no, or a yes that never came. */

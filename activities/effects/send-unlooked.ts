@@ -2,6 +2,7 @@
 // since is asked by the permit itself.
 import type { EffectRecord } from '../ledger/effect-ledger.ts';
 import { attemptSend, isOfAttempt, type SendAnswer } from './attempt-send.ts';
+import { toWarrant } from './gate.ts';
 import { type EffectJob, type EngineDeps, neverGivenUp, strayOf } from './effect-job.ts';
 
 export interface Unlooked {
@@ -24,7 +25,8 @@ export async function sendUnlooked(
   // Whoever is to be asked, or told no, is so behind a look.
   const verdict = await authority?.evaluate(stored);
   if (verdict && verdict.kind !== 'permit') return undefined;
-  const asked = { tool, record: stored, claim, asStored: { seqSeen }, isGivenUp };
+  const warrant = authority && verdict && toWarrant(authority, verdict);
+  const asked = { tool, record: stored, claim, warrant, asStored: { seqSeen }, isGivenUp };
   const answer = await attemptSend(deps, { ...asked, ignoresIdentity: false });
   if (answer.kind === 'denied') return undefined;
   if (answer.kind === 'unsent' && isOfAttempt(answer.error)) throw answer.error;

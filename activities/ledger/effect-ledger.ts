@@ -88,6 +88,8 @@ export interface DispatchRequest {
   readonly callsPerRunMax: number | undefined;
   /** An approval that says "both are meant" lets an effect pass beside the holder of its identity. */
   readonly ignoresIdentity: boolean;
+  /** By what it is sent for the first time; kept with the permit. */
+  readonly warrant?: Warrant | undefined;
   /** The effect as the caller last saw it: a ledger may save itself a look at what has not changed since. */
   readonly seen?: EffectRecord | undefined;
   /**
@@ -95,6 +97,16 @@ export interface DispatchRequest {
    * still as it was stored, in a ledger whose sequence is not lower than the one that the run has seen.
    */
   readonly asStored?: AsStored | undefined;
+}
+
+/** The rule that was in force when a send was permitted. */
+export interface Warrant {
+  /** Its id; `pawl:workflow` and `pawl:compensation` where no policy is asked. */
+  readonly rule: string;
+  /** Hash of the policy; absent where none is asked. */
+  readonly policy?: string;
+  /** The approval that the rule asked for. */
+  readonly approval?: string;
 }
 
 /** What permission is asked for, whatever is sent under it. */

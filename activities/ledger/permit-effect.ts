@@ -93,7 +93,7 @@ export async function takeClaim(
 }
 
 /** What a permit changes: a fence and a lease of its own, the identity, and the fact. */
-function permitted(record: EffectRecord, { claim, ignoresIdentity }: Permission): Change {
+function permitted(record: EffectRecord, { claim, ignoresIdentity, warrant }: Permission): Change {
   const { leaseMs, attempt, by } = claim;
   const held = grant(record, claim);
   const holdsIdentity = record.holdsIdentity || (record.identityHash !== null && !ignoresIdentity);
@@ -101,7 +101,7 @@ function permitted(record: EffectRecord, { claim, ignoresIdentity }: Permission)
     fact: { kind: 'dispatched' },
     attempt,
     fence: held.fence,
-    details: { by },
+    details: { by, ...warrant },
   };
   return {
     entries: toStorable([entry]),

@@ -29,6 +29,7 @@ export function createAuthority(deps: RunDeps, scope: AuthorityScope): Authority
   };
   return {
     toolPin: toolPin(tool),
+    policyHash: () => requireAgent().policy.hash,
     async evaluate(record) {
       const registered = requireAgent();
       return askPolicy(registered.policy, {

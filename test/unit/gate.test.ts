@@ -77,7 +77,7 @@ describe('the order of the gate', () => {
   it('a plain workflow → no policy, and the identity holds', async () => {
     expect(await passGate(free)).toEqual({
       kind: 'go',
-      rule: 'pawl:workflow',
+      warrant: { rule: 'pawl:workflow' },
       ignoresIdentity: false,
     });
   });
@@ -117,7 +117,7 @@ describe('an approval', () => {
   it('given for exactly this → go', async () => {
     expect(await passGate({ ...free, decision: approved }, authorityOf(needs()))).toEqual({
       kind: 'go',
-      rule: 'r2',
+      warrant: { rule: 'r2', approval: 'ap_1' },
       ignoresIdentity: false,
     });
   });
@@ -175,7 +175,7 @@ describe('the same intention with other arguments', () => {
     const decision = { ...approved, requirement: 'same-intention' };
     expect(await passGate({ ...free, identity: other, decision }, authorityOf(needs()))).toEqual({
       kind: 'go',
-      rule: 'r2',
+      warrant: { rule: 'r2', approval: 'ap_1' },
       ignoresIdentity: true,
     });
   });

@@ -10,6 +10,7 @@ import { withStranger } from './stranger.ts';
 import { payment, transfer, undoable } from './undoable-payment.ts';
 
 const LARGE = 20_000;
+const HASH = expect.stringMatching(/^[0-9a-f]{64}$/);
 const REFUSED = 'Authority.Refused';
 
 /** Takes back what it has paid, by a payment of its own. */
@@ -157,6 +158,17 @@ describe('a stranger at Temporal', () => {
         expect((await t.result(runKey)).result?.kind).toBe('completed');
         expect(t.bank.receipts().map(({ reference }) => reference)).toEqual(['a']);
         expect((await t.client.verifyAudit()).problems).toEqual([]);
+        const [sent] = await sql(t, `select data from pawl.effect_facts where kind = 'dispatched'`);
+        expect(sent?.['data']).toMatchObject({ rule: 'large-payments', policy: HASH, approval });
+        expect(await whatAttacksLeave(t)).toEqual([
+          "a person's word about it has no settlement",
+          "a receiver's later word about it has no callback",
+          "its outcome came through Temporal's history, and no attempt could know it",
+          'it was sent, and no rule is recorded that permitted it',
+          'it was sent by an approval that nobody has given',
+          'it was sent, and its approval was never given',
+          'it undoes another effect, and nobody has asked for that',
+        ]);
       });
     },
   );
@@ -318,3 +330,40 @@ function endOf(t: TestRun, workflowId: string): Promise<string> {
       () => 'failed',
     );
 }
+
+/** Rows as the attacks of this file would have left them, each looked at by `audit verify`; what it says of them. */
+async function whatAttacksLeave(t: TestRun): Promise<readonly string[]> {
+  const fact = (kind: string, source: string, data: object): string =>
+    `insert into pawl.effect_facts (tenant, effect_id, ordinal, kind, source, fence, data)
+     select tenant, effect_id, max(ordinal) + 1, '${kind}', '${source}', 1, '${JSON.stringify(data)}'
+     from pawl.effect_facts where effect_id in (select id from pawl.effects where status = 'applied') group by 1, 2`;
+  const ofPermit = (data: string): string =>
+    `set session_replication_role = replica; update pawl.effect_facts set data = ${data} where kind = 'dispatched'`;
+  const undone = `insert into pawl.effects (tenant, id, short_id, run_key, root_key, turn, call, generation, tool, contract,
+      wire_key, has_probe, sends_max, fingerprint, arguments, summary, status, compensates)
+    select tenant, id || '-undo', short_id || 'u', run_key, root_key, turn, call, generation, tool || '.compensate',
+      contract, wire_key, has_probe, sends_max, fingerprint, arguments, summary, 'intended', id from pawl.effects limit 1`;
+  const remains = [
+    fact('applied', 'human', { settlement: 'st_forged' }),
+    fact('applied', 'webhook', { callback: 'cb_forged' }),
+    fact('not_sent', 'engine', { writtenBack: true }),
+    ofPermit(`data - 'rule'`),
+    ofPermit(`data || '{"approval":"ap_forged","rule":"large-payments"}'`),
+    `${ofPermit(`data - 'approval'`)}; delete from pawl.decisions`,
+    undone,
+  ];
+  const before = new Set<string>();
+  const said: string[] = [];
+  for (const text of remains) {
+    await sql(t, text);
+    const { isIntact, problems } = await t.client.verifyAudit();
+    expect(isIntact).toBe(false);
+    const fresh = problems.map(({ what }) => what).filter((what) => !before.has(what));
+    fresh.forEach((what) => before.add(what));
+    said.push(fresh.find((what) => EXPECTED.test(what)) ?? `nothing: ${text}`);
+  }
+  return said;
+}
+
+/** Findings of authority among those of seals and folds, which the same rows cause. */
+const EXPECTED = /no settlement|no callback|through Temporal|no rule|nobody has|never given/;

@@ -94,14 +94,26 @@ function originFields({
   ];
 }
 
-function policyFields({ call }: EffectExplanation): readonly Field[] {
-  if (!call) return [['policy', 'no agent call is recorded: the workflow asked for it itself']];
+function policyFields({ call, facts }: EffectExplanation): readonly Field[] {
+  const sent = facts.flatMap(sentUnder);
+  if (!call) {
+    return [['policy', 'no agent call is recorded: the workflow asked for it itself'], ...sent];
+  }
   return [
     ['verdict', call.verdict, call.verdict === 'permit' ? 'good' : 'warn'],
     ['rule', call.rule],
     ['because', call.message],
     ['policy', call.policyHash.slice(0, HASH_LETTERS)],
+    ...sent,
   ];
+}
+
+/** The rule in force at the send; the fields above are those of the proposal. */
+function sentUnder({ data: { rule, policy, approval }, kind, at }: FactView): readonly Field[] {
+  if (kind !== 'dispatched' || typeof rule !== 'string') return [];
+  const hash = typeof policy === 'string' ? ` (policy ${policy.slice(0, HASH_LETTERS)})` : '';
+  const by = typeof approval === 'string' ? `, approved as ${approval}` : '';
+  return [['sent under', `${rule}${hash}${by}, ${formatTime(at)}`]];
 }
 
 function approvalFields(approval: ApprovalView): readonly Field[] {
