@@ -79,6 +79,12 @@ export const guarantees = {
     "Temporal's database put back to an earlier point: every run goes on from its old history, and no effect and no model step happens again.",
   'law-11-reconciler':
     'A dispatched effect past its lease is probed or put in doubt even when its workflow was terminated.',
+  'sweeps-killed':
+    'A worker that dies in every sweep blinds nobody: what needs no look-up is in doubt within its lease and a sweep, and a look-up that kills its worker keeps no other effect waiting.',
+  'unsent-is-no-send':
+    'A send that provably never left is tried again for as long as the tool says, ten minutes by default, and never counts as one of its sends; afterwards it is refused, or in doubt where an earlier send is open.',
+  'look-ups-fail':
+    'A look-up that throws or gets a 5xx says nothing and is made again for two minutes before that is a doubt; what it makes of such an answer is never taken for an absent.',
   'law-12-rolled-back':
     'A ledger that holds less than a run has seen is noticed, and nothing is sent.',
   explored:

@@ -69,6 +69,7 @@ export function newIntent(change: Partial<EffectIntent> = {}): EffectIntent {
     contract: 'once',
     keyRetentionMs: change.contract === 'keyed' ? 86_400_000 : null,
     hasProbe: change.contract === 'reconcilable',
+    settleMs: null,
     sendsMax: 4,
     fingerprint: 'f1',
     arguments: { cents: 100 },

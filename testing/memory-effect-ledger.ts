@@ -12,7 +12,9 @@ import {
   type FactEntry,
   type FrozenRequest,
   NOT_AS_STORED,
+  type OpenEffect,
   type Permission,
+  type ToWake,
   type TransactAnswer,
 } from '../activities/ledger/effect-ledger.ts';
 import { ToolThrew } from '../activities/ledger/tool-transaction.ts';
@@ -27,6 +29,7 @@ import {
   keep,
   keyOf,
   type MemoryState,
+  noteLook,
   permit,
   recordsOf,
   toEntry,
@@ -109,7 +112,22 @@ function createLedger(parts: Parts): EffectLedger {
       if (entry?.record.version !== seen.version) return undefined;
       return keep(state, fold(state, entry, entries));
     },
-    findOverdue: (limit) => Promise.resolve(findOverdue(state).slice(0, limit)),
+    findOverdue: (limit) => Promise.resolve(toOpen(state, findOverdue(state)).slice(0, limit)),
+    findDoubtsToAsk: (tools, limit) =>
+      Promise.resolve(
+        toOpen(state, findDoubtsToAsk(state))
+          .filter(({ tool }) => tools.includes(tool))
+          .slice(0, limit),
+      ),
+    findToWake: (limit) => Promise.resolve(findToWake(state).slice(0, limit)),
+    noteWoken(tenant, id) {
+      state.wakeDue.delete(keyOf(tenant, id));
+      return Promise.resolve();
+    },
+    noteLook(tenant, id) {
+      noteLook(state, entryOf(state, tenant, id));
+      return Promise.resolve();
+    },
     request(tenant, id) {
       const stored = state.requests.get(keyOf(tenant, id));
       return Promise.resolve(stored && copyOf(stored));
@@ -256,7 +274,57 @@ function findOverdue(state: MemoryState): EffectRecord[] {
   const overdue = recordsOf(state).filter(
     (record) => record.state.status === 'dispatched' && (record.leaseUntilMs ?? Infinity) < nowMs,
   );
-  return overdue.sort((one, other) => (one.leaseUntilMs ?? 0) - (other.leaseUntilMs ?? 0));
+  const turnOf = (record: EffectRecord): number =>
+    Math.max(record.leaseUntilMs ?? 0, timeOf(state.lookedAtMs, record));
+  return overdue.sort((one, other) => turnOf(one) - turnOf(other));
+}
+
+function findToWake(state: MemoryState): ToWake[] {
+  const isBehind = (one: EffectRecord, { tenant, tool, identityHash }: EffectRecord): boolean =>
+    identityHash !== null &&
+    one.identityHash === identityHash &&
+    one.state.status === 'intended' &&
+    one.tenant === tenant &&
+    one.tool === tool;
+  return recordsOf(state)
+    .filter(({ tenant, id }) => state.wakeDue.has(keyOf(tenant, id)))
+    .map((record) => ({
+      tenant: record.tenant,
+      id: record.id,
+      waiters: recordsOf(state)
+        .filter((one) => one === record || isBehind(one, record))
+        .flatMap(({ shortId: effect, workflowId }) =>
+          workflowId === null ? [] : [{ effect, workflowId }],
+        ),
+    }));
+}
+
+function toOpen(state: MemoryState, records: readonly EffectRecord[]): OpenEffect[] {
+  const { changedAtMs, lookedAtMs } = state;
+  return records.map((record) => ({
+    ...record,
+    isSuspect: timeOf(lookedAtMs, record) > timeOf(changedAtMs, record),
+  }));
+}
+
+function timeOf(times: ReadonlyMap<string, number>, { tenant, id }: EffectRecord): number {
+  return times.get(keyOf(tenant, id)) ?? 0;
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+
+function findDoubtsToAsk(state: MemoryState): EffectRecord[] {
+  const nowMs = state.clock.nowMs();
+  const isDue = (record: EffectRecord): boolean => {
+    const { changedAtMs, lookedAtMs } = state;
+    const askedAtMs = Math.max(timeOf(changedAtMs, record), timeOf(lookedAtMs, record));
+    const ageMs = askedAtMs - (record.firstSentAtMs ?? askedAtMs);
+    return nowMs - askedAtMs > Math.min(Math.max(ageMs, MINUTE_MS), HOUR_MS);
+  };
+  return recordsOf(state).filter(
+    (record) => record.state.status === 'in_doubt' && record.hasProbe && isDue(record),
+  );
 }
 
 /** Bytes that nobody can change behind the ledger's back. */

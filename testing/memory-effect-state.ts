@@ -28,6 +28,7 @@ export interface Entry {
 /** An effect after further facts, not stored yet. */
 export interface Folded extends Entry {
   readonly becameDefinite: boolean;
+  readonly isNews: boolean;
 }
 
 export interface MemoryState {
@@ -37,6 +38,11 @@ export interface MemoryState {
   readonly controls: Map<string, Control>;
   readonly approvals: Map<string, ApprovalStanding>;
   readonly seqs: Map<string, number>;
+  /** When each effect was last changed, and when a sweep last began to ask about it. */
+  readonly changedAtMs: Map<string, number>;
+  readonly lookedAtMs: Map<string, number>;
+  /** Effects whose workflow has to be signalled. */
+  readonly wakeDue: Set<string>;
 }
 
 export type Denial = Exclude<DispatchAnswer, { kind: 'granted' }>;
@@ -49,6 +55,9 @@ export function createMemoryState(clock: { nowMs(): number }): MemoryState {
     controls: new Map(),
     approvals: new Map(),
     seqs: new Map(),
+    changedAtMs: new Map(),
+    lookedAtMs: new Map(),
+    wakeDue: new Set(),
   };
 }
 
@@ -108,15 +117,22 @@ export function fold(state: MemoryState, before: Entry, given: readonly FactEntr
     facts = [...facts, toStored(entry, facts.length + 1)];
   }
   const isFree = holderOf(state, before.record) === undefined;
-  const { after, leaseMs, becameDefinite } = observe(before.record, fresh, isFree);
-  const lease = leaseMs === undefined ? {} : { leaseUntilMs: state.clock.nowMs() + leaseMs };
-  const version = String(facts.length);
-  return { record: { ...before.record, ...after, ...lease, version }, facts, becameDefinite };
+  const observed = observe(before.record, fresh, isFree);
+  const { after, leaseMs, becameDefinite, isLookFailing, isNews } = observed;
+  const nowMs = state.clock.nowMs();
+  const lease = leaseMs === undefined ? {} : { leaseUntilMs: nowMs + leaseMs };
+  const probeFailingSinceMs = isLookFailing ? (before.record.probeFailingSinceMs ?? nowMs) : null;
+  // What is behind the number stays: no two states of an effect share a version.
+  const version = `${facts.length}${before.record.version.replace(/^\d*/, '')}`;
+  const record = { ...before.record, ...after, ...lease, probeFailingSinceMs, version };
+  return { record, facts, becameDefinite, isNews };
 }
 
 /** Stores what `fold` made of an effect, with what hangs on it: the run's sequence, the identity of what it undoes. */
-export function keep(state: MemoryState, { record, facts, becameDefinite }: Folded): AppendAnswer {
+export function keep(state: MemoryState, folded: Folded): AppendAnswer {
+  const { record, facts, becameDefinite, isNews } = folded;
   store(state, { record, facts });
+  if (isNews && record.workflowId !== null) state.wakeDue.add(keyOf(record.tenant, record.id));
   const root = keyOf(record.tenant, record.rootKey);
   const seq = (state.seqs.get(root) ?? 0) + (becameDefinite ? 1 : 0);
   state.seqs.set(root, seq);
@@ -128,8 +144,17 @@ export function keep(state: MemoryState, { record, facts, becameDefinite }: Fold
   return { record, seq };
 }
 
-function store({ entries }: MemoryState, entry: Entry): void {
-  entries.set(keyOf(entry.record.tenant, entry.record.id), entry);
+function store({ entries, changedAtMs, clock }: MemoryState, entry: Entry): void {
+  const key = keyOf(entry.record.tenant, entry.record.id);
+  entries.set(key, entry);
+  changedAtMs.set(key, clock.nowMs());
+}
+
+/** A sweep is about to ask: the effect is another version of itself. */
+export function noteLook(state: MemoryState, { record, facts }: Entry): void {
+  const key = keyOf(record.tenant, record.id);
+  state.entries.set(key, { record: { ...record, version: `${record.version}-looked` }, facts });
+  state.lookedAtMs.set(key, state.clock.nowMs());
 }
 
 /** The effect when it may be sent now; otherwise why not. */

@@ -19,6 +19,8 @@ export async function ensureReconciler(
         taskQueue,
         args: [],
         workflowRunTimeout: '5m',
+        // Not longer for a worker that dies in one of its two short tasks.
+        workflowTaskTimeout: '4s',
       },
     });
   } catch (error) {

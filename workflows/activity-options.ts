@@ -55,10 +55,19 @@ export const modelOptions: ExplicitOptions = {
   },
 };
 
-/** One sweep; the schedule brings the next one, so a failed sweep is not repeated. */
+/**
+ * One sweep. No other begins while it lasts, so a worker that dies in it must be noticed soon and the sweep go on with the
+ * next one; what it has found out is in the ledger. It ends with its workflow's time at the latest.
+ */
 export const reconcileOptions: ExplicitOptions = {
   startToCloseTimeout: '2m',
-  retry: { maximumAttempts: 1 },
+  heartbeatTimeout: HEARTBEAT_TIMEOUT,
+  retry: {
+    initialInterval: '200ms',
+    backoffCoefficient: 2,
+    maximumInterval: '5s',
+    maximumAttempts: 50,
+  },
 };
 
 /**

@@ -17,6 +17,9 @@ export function claimOf(info: Info, tool: AnyTool, input: LocalAttempt = {}): Cl
     by: `${info.isLocal ? 'local ' : ''}${info.activityId}.${attempt} in process ${process.pid}`,
     attempt,
     leaseMs: Math.min(tool.timeoutMs + 1_000, activityMs),
+    triedForMs: info.isLocal
+      ? 0
+      : info.currentAttemptScheduledTimestampMs - info.scheduledTimestampMs,
   };
 }
 

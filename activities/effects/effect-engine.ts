@@ -31,7 +31,7 @@ import {
 import { append, appendOrCarry, recorded, recordedOutcome } from './effect-outcomes.ts';
 import { LOOK_PAUSE_MS, retryLater, waitUntil } from './effect-waits.ts';
 import { passGate } from './gate.ts';
-import { probeOnce } from './probe.ts';
+import { type Probed, probeOnce } from './probe.ts';
 import { sendUnlooked, wordOn } from './send-unlooked.ts';
 import { InputInvalid } from './tool-run.ts';
 
@@ -99,15 +99,17 @@ async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome>
         if (doubted) return doubted;
         break;
       }
-      case 'probe':
+      case 'probe': {
         if (probes > 0) await deps.clock.sleep(LOOK_PAUSE_MS);
         probes += 1;
-        await probeOnce(deps, job.tool, record, begin.nowMs);
+        const probed = await probeOnce(deps, job.tool, record, begin.nowMs);
         // One look a time: what waits for a human or for the receiver is waited for durably, not here.
         if (record.state.status === 'in_doubt' || record.state.isPending) {
           return recorded(await lookAgain(deps, job));
         }
+        await waitForReceiver(deps, job, probed, begin.nowMs);
         break;
+      }
       case 'send':
       case 'resend': {
         const way = { isFirst: move.kind === 'send', said: wordOn(record, unlooked) };
@@ -163,6 +165,22 @@ async function beginOrIntend(
   const begin = await ledger.begin(tenant, id, rootKey, intent);
   await crash('after-intent', tool.name);
   return begin;
+}
+
+/** Throws when Temporal is to wait: the next attempt asks again. */
+async function waitForReceiver(
+  deps: EngineDeps,
+  job: EffectJob,
+  probed: Probed,
+  nowMs: number,
+): Promise<void> {
+  if (probed.kind === 'failed') {
+    const why = `the look-up of ${job.tool.name} failed: ${probed.reason}`;
+    throw retryLater(deps, job, FailureType.EffectAmbiguous, why, probed.afterMs);
+  }
+  if (probed.kind === 'too-early') {
+    await waitUntil(deps, probed.untilMs - nowMs, job, 'a send may not be visible yet');
+  }
 }
 
 async function lookAgain(deps: EngineDeps, job: EffectJob): Promise<AppendAnswer> {
@@ -254,12 +272,30 @@ async function readAnswer(
   if (settled.record.contract === 'once' && status === 'dispatched') return undefined;
   const { fact } = answer.entry;
   const reason = 'reason' in fact ? fact.reason : 'no definite answer';
-  // Permits are counted, not attempts: those are used up by a frozen worker, or by an outage of the ledger.
-  if (status === 'intended' && settled.record.fence >= job.tool.sendsMax) {
-    return withdraw(deps, job, 'unreachable', reason);
+  if (fact.kind === 'not_sent' && (job.claim.triedForMs ?? 0) >= job.tool.unsentForMs) {
+    return giveUpUnsent(deps, job, settled.record, reason);
   }
   const type = status === 'intended' ? FailureType.EffectNotSent : FailureType.EffectAmbiguous;
   throw retryLater(deps, job, type, reason, answer.retryAfterMs);
+}
+
+/** It could not be sent for as long as the tool allows. An earlier send may have arrived all the same: that is a doubt. */
+function giveUpUnsent(
+  deps: EngineDeps,
+  job: EffectJob,
+  record: EffectRecord,
+  reason: string,
+): Promise<EffectOutcome | undefined> {
+  const seconds = Math.round((job.claim.triedForMs ?? 0) / 1_000);
+  const why = `not reached for ${seconds} s: ${reason}`;
+  if (record.state.status === 'intended') return withdraw(deps, job, 'unreachable', why);
+  // A later attempt may be sending at this moment: the doubt would be about its send, too.
+  if (record.claimOrder > job.claim.order) return Promise.resolve(undefined);
+  const fact: Fact = {
+    kind: 'doubted',
+    reason: `an earlier send is open, and the receiver is ${why}`,
+  };
+  return conclude(deps, job, record, { fact, attempt: job.claim.attempt });
 }
 
 async function denied(
@@ -298,7 +334,8 @@ async function unsent(
   if (isOfAttempt(error)) throw error;
   const message = describeThrown(error);
   const isHopeless = error instanceof InputInvalid && error.isHopeless;
-  if (!isHopeless && job.claim.attempt < job.tool.sendsMax) {
+  // An attempt that got a permit did not fail here: what never left, and what was sent, have limits of their own.
+  if (!isHopeless && job.claim.attempt - record.fence < job.tool.sendsMax) {
     throw retryLater(
       deps,
       job,

@@ -2,11 +2,18 @@
 import { ABSENTS_NEEDED, nextMove } from '../../domain/rules/next-move.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import { type Database, LedgerUnavailable } from '../ledger/database.ts';
-import { type EffectLedger, type EffectRecord, toView } from '../ledger/effect-ledger.ts';
+import {
+  type BeginAnswer,
+  type EffectLedger,
+  type EffectRecord,
+  type OpenEffect,
+  toView,
+} from '../ledger/effect-ledger.ts';
 import type { Clock } from '../clock.ts';
 import type { CrashHook } from './crash-points.ts';
-import { namesByKey, namesByReference } from '../ledger/notices.ts';
-import { probeOnce } from './probe.ts';
+import { LOOK_PAUSE_MS } from './effect-waits.ts';
+import { type Probed, probeOnce } from './probe.ts';
+import { foldWaitingNotices, wakeDecided, wakeSettled } from './wake-waiting.ts';
 
 export interface ReconcilerDeps {
   readonly database: Database;
@@ -38,53 +45,107 @@ export interface SweepReport {
 const SWEEP_LIMIT = 200;
 /** Half of what the sweep's activity may take. */
 const SWEEP_MAX_MS = 60_000;
-/** A look at an effect is short statements and perhaps one probe: a receiver that hangs must not hold up the rest. */
+/** Receivers are asked side by side: one that hangs must not hold up the rest. */
 const SIDE_BY_SIDE = 5;
+/** One look at one effect, the probe's own time included. */
+const LOOK_MAX_MS = 10_000;
+/** What a sweep spends on one effect whose workflow is gone; the next sweep goes on. */
+const ROW_MAX_MS = 15_000;
 
 /** One sweep. Sends nothing, ever: it probes, doubts, folds in settlements and wakes. */
 export async function reconcile(deps: ReconcilerDeps): Promise<SweepReport> {
-  // First of all: whoever looks at an effect takes its notices up, and wakes nobody.
   const { settled, unfolded } = await foldWaitingNotices(deps);
-  const { failures, ...looks } = await lookAfterOverdue(deps);
-  const woken = await wakeWaiting(deps);
+  const looks = createLooks(deps);
+  // What needs no receiver comes first: a probe that kills its worker must not keep a doubt from being seen.
+  const toAsk = await concludeOverdue(deps, looks);
+  const woken = (await wakeDecided(deps)) + (await wakeSettled(deps, looks.failures));
+  const doubts = await deps.ledger.findDoubtsToAsk([...deps.tools.keys()], SWEEP_LIMIT);
+  await askReceivers(deps, looks, [...toAsk, ...doubts]);
+  const told = looks.count.probed > 0 ? await wakeSettled(deps, looks.failures) : 0;
   // Told last: one effect that cannot be looked after keeps nobody else waiting.
-  const [failure] = [...unfolded, ...failures];
+  const [failure] = [...unfolded, ...looks.failures];
   if (failure !== undefined) throw failure;
-  return { ...looks, settled, woken };
+  const { probed, doubted } = looks.count;
+  return { overdue: looks.seen.size, probed, doubted, settled, woken: woken + told };
 }
 
+/** What a sweep has done so far. */
 interface Looks {
-  readonly overdue: number;
-  readonly probed: number;
-  readonly doubted: number;
-  readonly failures: readonly unknown[];
+  readonly seen: Set<string>;
+  readonly count: { probed: number; doubted: number; left: number };
+  readonly failures: unknown[];
+  readonly isOwned: Ownership;
+  isLate(): boolean;
 }
 
-/** The oldest first. What is left to a live workflow stays overdue: it is passed over, so that none starves behind it. */
-async function lookAfterOverdue(deps: ReconcilerDeps): Promise<Looks> {
+function createLooks(deps: ReconcilerDeps): Looks {
   const startedAtMs = deps.clock.nowMs();
-  const ownership = createOwnership(deps);
-  const seen = new Set<string>();
-  const count = { probed: 0, doubted: 0, left: 0 };
-  const failures: unknown[] = [];
-  const look = async (record: EffectRecord): Promise<void> => {
-    try {
-      count[await lookAfter(deps, record, ownership)] += 1;
-    } catch (error) {
-      if (error instanceof LedgerUnavailable) throw error;
-      failures.push(error);
-    }
+  return {
+    seen: new Set(),
+    count: { probed: 0, doubted: 0, left: 0 },
+    failures: [],
+    isOwned: createOwnership(deps),
+    isLate: () => deps.clock.nowMs() - startedAtMs > SWEEP_MAX_MS,
   };
+}
+
+/** Keeps a failure to the effect that it is about; without the ledger nothing can be looked after. */
+async function isolate(looks: Looks, work: () => Promise<Did>): Promise<Did> {
+  try {
+    const did = await work();
+    if (did !== 'ask') looks.count[did] += 1;
+    return did;
+  } catch (error) {
+    if (error instanceof LedgerUnavailable) throw error;
+    looks.failures.push(error);
+    return 'left';
+  }
+}
+
+/**
+ * Puts in doubt what needs no look, and returns what has to be asked. What is left to a live workflow stays overdue: it is
+ * passed over, so that none starves behind it.
+ */
+async function concludeOverdue(
+  { ledger, ...deps }: ReconcilerDeps,
+  looks: Looks,
+): Promise<readonly OpenEffect[]> {
+  const { seen, count } = looks;
+  const toAsk: OpenEffect[] = [];
   for (;;) {
-    const free = SWEEP_LIMIT - count.probed - count.doubted;
-    const overdue = await deps.ledger.findOverdue(seen.size + free);
+    const free = SWEEP_LIMIT - count.doubted - toAsk.length;
+    const overdue = await ledger.findOverdue(seen.size + free);
     const fresh = overdue.filter(({ tenant, id }) => !seen.has(`${tenant} ${id}`)).slice(0, free);
     for (const { tenant, id } of fresh) seen.add(`${tenant} ${id}`);
-    await inParallel(fresh, SIDE_BY_SIDE, look);
-    const isLate = deps.clock.nowMs() - startedAtMs > SWEEP_MAX_MS;
-    if (fresh.length < free || isLate || count.probed + count.doubted >= SWEEP_LIMIT) break;
+    await inParallel(fresh, SIDE_BY_SIDE, async (effect) => {
+      const look = (): Promise<Did> => lookAfter({ ledger, ...deps }, effect, looks.isOwned);
+      if ((await isolate(looks, look)) === 'ask') toAsk.push(effect);
+    });
+    const isFull = count.doubted + toAsk.length >= SWEEP_LIMIT;
+    if (fresh.length < free || looks.isLate() || isFull) return toAsk;
   }
-  return { overdue: seen.size, probed: count.probed, doubted: count.doubted, failures };
+}
+
+/** Each is noted before it is asked about: one that has killed its worker is asked about after all others, alone. */
+async function askReceivers(
+  deps: ReconcilerDeps,
+  looks: Looks,
+  effects: readonly OpenEffect[],
+): Promise<void> {
+  const askAbout = async (effect: OpenEffect): Promise<void> => {
+    if (looks.isLate()) return;
+    await isolate(looks, async () => {
+      await deps.ledger.noteLook(effect.tenant, effect.id);
+      return ask(deps, effect, looks.isOwned);
+    });
+  };
+  const isSuspect = (effect: OpenEffect): boolean => effect.isSuspect;
+  await inParallel(
+    effects.filter((effect) => !isSuspect(effect)),
+    SIDE_BY_SIDE,
+    askAbout,
+  );
+  await inParallel(effects.filter(isSuspect), 1, askAbout);
 }
 
 async function inParallel<T>(
@@ -100,7 +161,7 @@ async function inParallel<T>(
 }
 
 /** Whether some workflow may still go on with the effect; asked once a sweep and workflow. */
-type Ownership = (record: EffectRecord) => Promise<boolean>;
+type Ownership = (effect: Pick<EffectRecord, 'workflowId'>) => Promise<boolean>;
 
 function createOwnership({ workflows }: ReconcilerDeps): Ownership {
   const asked = new Map<string, Promise<boolean>>();
@@ -112,28 +173,39 @@ function createOwnership({ workflows }: ReconcilerDeps): Ownership {
   };
 }
 
-type Did = 'probed' | 'doubted' | 'left';
+type Did = 'probed' | 'doubted' | 'left' | 'ask';
 
+function begin({ ledger }: ReconcilerDeps, { tenant, id, rootKey }: OpenEffect) {
+  return ledger.begin(tenant, id, rootKey);
+}
+
+/** The legal move as of now, without a word to the receiver. */
 async function lookAfter(
   deps: ReconcilerDeps,
-  { tenant, id, rootKey }: EffectRecord,
+  effect: OpenEffect,
   isOwned: Ownership,
 ): Promise<Did> {
-  const begin = await deps.ledger.begin(tenant, id, rootKey);
-  if (!begin) return 'left';
-  const { record, nowMs } = begin;
+  const seen = await begin(deps, effect);
+  return seen ? conclude(deps, seen, isOwned) : 'left';
+}
+
+async function conclude(
+  deps: ReconcilerDeps,
+  { record, nowMs }: BeginAnswer,
+  isOwned: Ownership,
+): Promise<Did> {
   const move = nextMove(toView(record), nowMs);
   switch (move.kind) {
     case 'probe':
-      if (deps.tools.has(record.tool)) return probe(deps, record, nowMs);
-      if (await isOwned(record)) return 'left';
+      if (deps.tools.has(record.tool)) return 'ask';
+      if (record.state.status === 'in_doubt' || (await isOwned(record))) return 'left';
       return doubt(deps, record, `this worker has no ${record.tool} to ask with`);
     case 'doubt':
       return doubt(deps, record, `${move.reason}${await tellOwner(record, isOwned)}`);
     case 'send':
     case 'resend':
       // Sending is the run's own business, as long as there is a run.
-      return (await isOwned(record)) ? 'left' : concludeOrphan(deps, record, nowMs);
+      return (await isOwned(record)) ? 'left' : concludeOrphan(deps, record);
     case 'wait':
     case 'return':
       return 'left';
@@ -151,107 +223,50 @@ async function tellOwner(record: EffectRecord, isOwned: Ownership): Promise<stri
 }
 
 /** Nobody will send it again: whoever can be asked is asked, and what cannot be known is a doubt. */
-function concludeOrphan(deps: ReconcilerDeps, record: EffectRecord, nowMs: number): Promise<Did> {
+function concludeOrphan(deps: ReconcilerDeps, record: EffectRecord): Promise<Did> {
   const isAbsent = record.state.absents >= ABSENTS_NEEDED;
-  if (record.hasProbe && !isAbsent && deps.tools.has(record.tool)) {
-    return probe(deps, record, nowMs);
-  }
+  if (record.hasProbe && !isAbsent && deps.tools.has(record.tool)) return Promise.resolve('ask');
   const what = isAbsent
     ? 'sent, and then the probe did not find it'
     : 'sent without a recorded answer';
   return doubt(deps, record, `${what}, and its workflow is gone: nobody sends it again`);
 }
 
-async function probe(deps: ReconcilerDeps, record: EffectRecord, nowMs: number): Promise<Did> {
-  const tool = deps.tools.get(record.tool);
+/** Asks, and asks again until something is known: of an orphan that is the sweep's own business, of others one look is. */
+async function ask(deps: ReconcilerDeps, effect: OpenEffect, isOwned: Ownership): Promise<Did> {
+  const tool = deps.tools.get(effect.tool);
   if (!tool) return 'left';
-  await probeOnce(deps, tool, record, nowMs);
-  return 'probed';
+  const quick = { ...deps, lookMaxMs: LOOK_MAX_MS };
+  const untilMs = deps.clock.nowMs() + ROW_MAX_MS;
+  for (let did: Did = 'left'; ; did = 'probed') {
+    const seen = await begin(deps, effect);
+    const next = seen ? await conclude(deps, seen, isOwned) : 'left';
+    if (!seen || next !== 'ask') return next === 'left' ? did : next;
+    const { record, nowMs } = seen;
+    // Put in doubt by the look before this one: from now on it is asked about now and then.
+    if (did === 'probed' && record.state.status === 'in_doubt') return did;
+    const probed = await probeOnce(quick, tool, record, nowMs);
+    const isWaiting = record.state.status === 'in_doubt' || record.state.isPending === true;
+    if (isWaiting || (await isOwned(record))) return 'probed';
+    const pauseMs = pauseAfter(probed, nowMs);
+    if (deps.clock.nowMs() + pauseMs > untilMs) return 'probed';
+    await deps.clock.sleep(pauseMs);
+  }
+}
+
+function pauseAfter(probed: Probed, nowMs: number): number {
+  switch (probed.kind) {
+    case 'answered':
+      return LOOK_PAUSE_MS;
+    case 'failed':
+      return probed.afterMs;
+    case 'too-early':
+      return Math.max(LOOK_PAUSE_MS, probed.untilMs - nowMs);
+  }
 }
 
 /** Left to whoever has changed it since it was looked at. */
 async function doubt(deps: ReconcilerDeps, record: EffectRecord, reason: string): Promise<Did> {
   const answer = await deps.ledger.conclude(record, [{ fact: { kind: 'doubted', reason } }]);
   return answer ? 'doubted' : 'left';
-}
-
-/** Settlements and callbacks that no fact names yet: their writers may have died before they could wake anybody. */
-async function foldWaitingNotices({
-  database,
-  ledger,
-  workflows,
-}: ReconcilerDeps): Promise<{ readonly settled: number; readonly unfolded: readonly unknown[] }> {
-  const rows = await database.query<NoticeRow>(WAITING_NOTICES, [SWEEP_LIMIT]);
-  const unfolded: unknown[] = [];
-  for (const row of rows) {
-    try {
-      await ledger.begin(row.tenant, row.effect_id, row.root_key);
-      if (row.workflow_id === null) continue;
-      const payload = { v: 1, effect: row.short_id, settlement: row.notice };
-      await workflows.signal(row.workflow_id, 'pawl.settled', payload);
-    } catch (error) {
-      if (error instanceof LedgerUnavailable) throw error;
-      unfolded.push(error);
-    }
-  }
-  return { settled: rows.length - unfolded.length, unfolded };
-}
-
-interface NoticeRow {
-  tenant: string;
-  effect_id: string;
-  notice: string;
-  root_key: string;
-  short_id: string;
-  workflow_id: string | null;
-}
-
-const EFFECT = {
-  tenant: 'e.tenant',
-  id: 'e.id',
-  tool: 'e.tool',
-  wireKey: 'e.wire_key',
-  reference: 'e.receiver_reference',
-};
-
-/** Two joins, each by its index: one join by this or that reads everything against everything. */
-const WAITING_CALLBACKS = [namesByKey(EFFECT), namesByReference(EFFECT)]
-  .map(
-    (isNamed) => `
-  select c.tenant, e.id, c.id, e.root_key, e.short_id, e.workflow_id, c.received_at
-  from pawl.callbacks c
-  join pawl.effects e on ${isNamed}
-  where (e.status in ('dispatched', 'in_doubt') or c.received_at > clock_timestamp() - interval '7 days')
-    and not exists (
-      select 1 from pawl.effect_facts f
-      where f.tenant = e.tenant and f.effect_id = e.id and f.data->>'callback' = c.id)`,
-  )
-  .join(' union all ');
-
-const WAITING_NOTICES = `
-  select s.tenant, s.effect_id, s.id as notice, e.root_key, e.short_id, e.workflow_id, s.settled_at as at
-  from pawl.settlements s
-  join pawl.effects e on e.tenant = s.tenant and e.id = s.effect_id
-  where not exists (
-    select 1 from pawl.effect_facts f
-    where f.tenant = s.tenant and f.effect_id = s.effect_id and f.data->>'settlement' = s.id)
-  union all ${WAITING_CALLBACKS}
-  order by at limit $1`;
-
-/** Signals may be lost with a client that died between its row and its signal: rows are signalled until consumed. */
-async function wakeWaiting({ database, workflows }: ReconcilerDeps): Promise<number> {
-  const decided = await database.query<{ workflow_id: string; id: string; decision_id: string }>(
-    `select a.workflow_id, a.id, d.id as decision_id from pawl.decisions d
-     join pawl.approvals a on a.tenant = d.tenant and a.id = d.approval_id
-     join pawl.effects e on e.tenant = a.tenant and e.id = a.effect_id
-     where e.status = 'intended' and d.decided_at < clock_timestamp() - interval '5 seconds'
-     order by d.decided_at desc limit $1`,
-    [SWEEP_LIMIT],
-  );
-  let woken = 0;
-  for (const row of decided) {
-    const payload = { v: 1, approval: row.id, decision: row.decision_id };
-    if (await workflows.signal(row.workflow_id, 'pawl.decided', payload)) woken += 1;
-  }
-  return woken;
 }

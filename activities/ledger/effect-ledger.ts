@@ -24,6 +24,8 @@ export interface EffectIntent {
   readonly contract: Contract;
   readonly keyRetentionMs: number | null;
   readonly hasProbe: boolean;
+  /** How long after the lease a send may still become visible to the probe; null: `SETTLE_WINDOW_MS`. */
+  readonly settleMs: number | null;
   readonly sendsMax: number;
   readonly fingerprint: string;
   readonly arguments: Json;
@@ -40,6 +42,8 @@ export interface EffectRecord extends EffectIntent, Observed, Held {
   readonly wireKey: string;
   readonly leaseUntilMs: number | null;
   readonly firstSentAtMs: number | null;
+  /** Since when every look-up has failed; null: the last one got an answer. */
+  readonly probeFailingSinceMs: number | null;
   /** Another one after every change. */
   readonly version: string;
 }
@@ -151,6 +155,20 @@ export interface TransactionEnd {
 export type TransactAnswer =
   ({ readonly kind: 'settled' } & AppendAnswer) | Exclude<DispatchAnswer, { kind: 'granted' }>;
 
+/** What a list of effects says of one: no body, so that it can be read without keys. */
+export interface OpenEffect extends Pick<
+  EffectRecord,
+  'tenant' | 'id' | 'shortId' | 'rootKey' | 'tool' | 'workflowId'
+> {
+  /** A sweep began to ask about it, and nothing came of that: the look may have killed its worker. */
+  readonly isSuspect: boolean;
+}
+
+/** An effect with the workflows that wait for it: its own, and those of effects that mean the same. */
+export interface ToWake extends Pick<EffectRecord, 'tenant' | 'id'> {
+  readonly waiters: readonly { readonly effect: string; readonly workflowId: string }[];
+}
+
 export interface EffectLedger {
   /** Stores intents that are not there yet; never changes one that is. */
   intend(intents: readonly EffectIntent[]): Promise<void>;
@@ -185,8 +203,18 @@ export interface EffectLedger {
    * it has changed, and nothing is stored; look again.
    */
   conclude(seen: EffectRecord, entries: readonly FactEntry[]): Promise<AppendAnswer | undefined>;
-  /** Dispatched effects whose lease has ended, oldest first. */
-  findOverdue(limit: number): Promise<readonly EffectRecord[]>;
+  /** Dispatched effects whose lease has ended; those that no sweep has asked about come first, the oldest before all. */
+  findOverdue(limit: number): Promise<readonly OpenEffect[]>;
+  /**
+   * Effects in doubt whose receiver can be asked and was not asked for a while: as long as the doubt is old, at least a
+   * minute and at most an hour. Of the given tools; those that have waited longest come first.
+   */
+  findDoubtsToAsk(tools: readonly string[], limit: number): Promise<readonly OpenEffect[]>;
+  /** Notes that a sweep is about to ask; durable before it does, and the effect is another version of itself. */
+  noteLook(tenant: string, id: string): Promise<void>;
+  /** Effects that became definite while their workflow waited for that, until `noteWoken`. */
+  findToWake(limit: number): Promise<readonly ToWake[]>;
+  noteWoken(tenant: string, id: string): Promise<void>;
   request(tenant: string, id: string): Promise<FrozenRequest | undefined>;
 }
 
@@ -202,6 +230,7 @@ export function toView(record: EffectRecord): EffectView & Held {
     leaseUntilMs: record.leaseUntilMs ?? undefined,
     keyRetentionMs: record.keyRetentionMs ?? undefined,
     hasProbe: record.hasProbe,
+    settleMs: record.settleMs ?? undefined,
     sendsMax: record.sendsMax,
   };
 }

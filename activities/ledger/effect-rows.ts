@@ -20,6 +20,7 @@ export interface EffectRow {
   wire_key: string;
   key_retention_ms: number | null;
   has_probe: boolean;
+  settle_ms: number | null;
   sends_max: number;
   fingerprint: string;
   arguments: Json;
@@ -43,6 +44,7 @@ export interface EffectRow {
   claimed_by: string | null;
   lease_until: Date | null;
   first_sent_at: Date | null;
+  probe_failing_since: Date | null;
   is_pending: boolean;
   receiver_reference: string | null;
   compensates: string | null;
@@ -75,6 +77,7 @@ export function toRecord(row: EffectRow): EffectRecord {
     wireKey: row.wire_key,
     keyRetentionMs: row.key_retention_ms,
     hasProbe: row.has_probe,
+    settleMs: row.settle_ms,
     sendsMax: row.sends_max,
     fingerprint: row.fingerprint,
     arguments: row.arguments,
@@ -97,6 +100,7 @@ export function toRecord(row: EffectRow): EffectRecord {
     claimedBy: row.claimed_by,
     leaseUntilMs: row.lease_until?.getTime() ?? null,
     firstSentAtMs: row.first_sent_at?.getTime() ?? null,
+    probeFailingSinceMs: row.probe_failing_since?.getTime() ?? null,
     version: row.version,
   };
 }
@@ -122,6 +126,7 @@ export function toIntendedRecord(
     claimedBy: null,
     leaseUntilMs: null,
     firstSentAtMs: null,
+    probeFailingSinceMs: null,
   };
 }
 
@@ -140,6 +145,7 @@ const INTENT_COLUMNS = [
   'wire_key',
   'key_retention_ms',
   'has_probe',
+  'settle_ms',
   'sends_max',
   'fingerprint',
   'arguments',
@@ -205,6 +211,7 @@ function toIntentRow(
     wire_key: wireKey,
     key_retention_ms: intent.keyRetentionMs,
     has_probe: intent.hasProbe,
+    settle_ms: intent.settleMs,
     sends_max: intent.sendsMax,
     fingerprint: intent.fingerprint,
     arguments: new Secret('effects.arguments', intent.arguments, intent),
@@ -233,6 +240,7 @@ const STATE_COLUMNS = [
   'claimed_by',
   'lease_until',
   'first_sent_at',
+  'probe_failing_since',
   'is_pending',
   'receiver_reference',
 ] as const;

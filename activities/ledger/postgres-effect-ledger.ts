@@ -12,17 +12,10 @@ import {
   type Permission,
   type TransactAnswer,
 } from './effect-ledger.ts';
-import {
-  type EffectRow,
-  intend,
-  type RequestRow,
-  ROW,
-  toFrozenRequest,
-  toIntentRows,
-  toRecord,
-} from './effect-rows.ts';
+import { intend, type RequestRow, toFrozenRequest, toIntentRows } from './effect-rows.ts';
 import { intendAndLook, type Look, lookAt } from './look.ts';
 import { foldNotices } from './notices.ts';
+import { createOpenEffects } from './open-effects.ts';
 import { dispatch, dispatchSeen, permit, takeClaim } from './permit-effect.ts';
 import { createToolTransaction } from './tool-transaction.ts';
 
@@ -76,14 +69,7 @@ export async function createPostgresEffectLedger(
         whileCommitting: (stored) => stored && crash('settle-commit', seen.tool),
       });
     },
-    async findOverdue(limit) {
-      const rows = await database.query<EffectRow>(
-        `select ${ROW} from pawl.effects where status = 'dispatched' and lease_until < clock_timestamp()
-         order by lease_until limit $1`,
-        [limit],
-      );
-      return rows.map(toRecord);
-    },
+    ...createOpenEffects(database),
     async request(tenant, id) {
       const [row] = await database.query<RequestRow>(
         'select method, url, headers, body from pawl.effect_requests where tenant = $1 and effect_id = $2',

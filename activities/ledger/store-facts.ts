@@ -34,6 +34,7 @@ interface ChangedRow {
   version: string;
   lease_until: Date | null;
   first_sent_at: Date | null;
+  probe_failing_since: Date | null;
   seq: number;
 }
 
@@ -54,7 +55,7 @@ export async function storeFacts(
   ];
   const seq = change.observation.becameDefinite ? '(select seq from raised)' : heldSeq('changed');
   const text = `with ${parts.join(', ')}
-    select version, lease_until, first_sent_at, ${seq} as seq from changed`;
+    select version, lease_until, first_sent_at, probe_failing_since, ${seq} as seq from changed`;
   const [row] = await statements.query<ChangedRow>(text, values, { ...options, isPrepared: true });
   return row && { record: toChanged(seen, change, row), seq: row.seq };
 }
@@ -63,15 +64,16 @@ export async function storeFacts(
 function toChanged(
   seen: EffectRecord,
   { observation, claim }: Change,
-  { version, lease_until: leaseUntil, first_sent_at: firstSentAt }: ChangedRow,
+  row: ChangedRow,
 ): EffectRecord {
   return {
     ...seen,
     ...observation.after,
     ...(claim && pickHeld(claim)),
-    version,
-    leaseUntilMs: leaseUntil?.getTime() ?? null,
-    firstSentAtMs: firstSentAt?.getTime() ?? null,
+    version: row.version,
+    leaseUntilMs: row.lease_until?.getTime() ?? null,
+    firstSentAtMs: row.first_sent_at?.getTime() ?? null,
+    probeFailingSinceMs: row.probe_failing_since?.getTime() ?? null,
   };
 }
 
@@ -102,8 +104,9 @@ function readControl($: Place, { tenant, runKey }: EffectRecord): string {
 function changeRow(
   $: Place,
   seen: EffectRecord,
-  { observation: { after, leaseMs }, claim, asksControl = false, seqSeen }: Change,
+  { observation, claim, asksControl = false, seqSeen }: Change,
 ): string {
+  const { after, leaseMs } = observation;
   const { state } = after;
   const lease = claim?.leaseMs ?? leaseMs;
   const sets = [
@@ -116,13 +119,26 @@ function changeRow(
     'updated_at = clock_timestamp()',
     ...(lease === undefined ? [] : [`lease_until = ${fromNow($(lease))}`]),
     ...(claim ? [toClaim($, claim)] : []),
+    ...toLooking(seen, observation),
   ];
   return `changed as (
     update pawl.effects set ${sets.join(', ')}
     where tenant = ${$(seen.tenant)} and id = ${$(seen.id)} and xmin = ${$(seen.version)}::xid
       ${asksControl ? 'and not exists (select 1 from control where stops)' : ''}
       ${seqSeen === undefined ? '' : `and ${heldSeq('effects')} >= ${$(seqSeen)}`}
-    returning tenant, id, root_key, xmin::text as version, lease_until, first_sent_at)`;
+    returning tenant, id, root_key, xmin::text as version, lease_until, first_sent_at, probe_failing_since)`;
+}
+
+function toLooking(
+  { probeFailingSinceMs, workflowId }: EffectRecord,
+  { isLookFailing, isNews }: Observation,
+): string[] {
+  const failing = isLookFailing
+    ? ['probe_failing_since = coalesce(probe_failing_since, clock_timestamp())']
+    : probeFailingSinceMs === null
+      ? []
+      : ['probe_failing_since = null'];
+  return isNews && workflowId !== null ? [...failing, 'wake_due = true'] : failing;
 }
 
 function toClaim($: Place, { fence, claimOrder, claimedBy, isFirst }: Held & { isFirst: boolean }) {

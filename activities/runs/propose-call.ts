@@ -7,7 +7,7 @@ import type { PolicyVerdict } from '../../domain/rules/policy.ts';
 import type { ProposedCall } from '../../domain/rules/run.ts';
 import { describeThrown, messageOfThrown } from '../../domain/rules/thrown.ts';
 import type { ToolCallPart } from '../../domain/rules/transcript.ts';
-import type { AnyTool } from '../../domain/schemas/define-tool.ts';
+import { type AnyTool, probeOf } from '../../domain/schemas/define-tool.ts';
 import { type CarriedInput, carryInput } from '../effects/carried-input.ts';
 import { shortId } from '../effects/fingerprint.ts';
 import type { EffectIntent } from '../ledger/effect-ledger.ts';
@@ -152,13 +152,21 @@ export function termsOf(
   { stored, fingerprint }: Pick<CarriedInput, 'stored' | 'fingerprint'>,
 ): Pick<
   EffectIntent,
-  'tool' | 'contract' | 'keyRetentionMs' | 'hasProbe' | 'sendsMax' | 'fingerprint' | 'arguments'
+  | 'tool'
+  | 'contract'
+  | 'keyRetentionMs'
+  | 'hasProbe'
+  | 'settleMs'
+  | 'sendsMax'
+  | 'fingerprint'
+  | 'arguments'
 > {
   return {
     tool: tool.name,
     contract: tool.contract,
     keyRetentionMs: tool.keyRetentionMs ?? null,
     hasProbe: tool.declaration.probe !== undefined,
+    settleMs: probeOf(tool)?.settleMs ?? null,
     sendsMax: tool.sendsMax,
     fingerprint,
     arguments: stored,

@@ -40,7 +40,8 @@ export type Fact =
       readonly message: string;
     }
   | { readonly kind: 'probed_absent' }
-  | { readonly kind: 'probed_unclear'; readonly reason: string }
+  /** `hasFailed`: the receiver could not be asked, which says nothing and is tried again for a while. */
+  | { readonly kind: 'probed_unclear'; readonly reason: string; readonly hasFailed?: true }
   /** Pawl gives up guessing: a human has to look. */
   | { readonly kind: 'doubted'; readonly reason: string }
   /** Denied, forbidden, expired or cancelled before any send. */

@@ -14,14 +14,18 @@ export interface EffectView {
   /** How long the receiver honours the key; only for `keyed`. */
   readonly keyRetentionMs: number | undefined;
   readonly hasProbe: boolean;
+  /** How long after the lease a send may still become visible to the probe. @default SETTLE_WINDOW_MS */
+  readonly settleMs?: number | undefined;
   /** How many sends the tool's retry policy allows. */
   readonly sendsMax: number;
 }
 
 /** Consecutive conclusive `absent` probes that make a resend safe. */
 export const ABSENTS_NEEDED = 2;
-/** The time after the lease during which a receiver may still make a send visible. */
+/** The time after the lease during which a receiver may still make a send visible, where its tool says nothing. */
 export const SETTLE_WINDOW_MS = 2_000;
+/** So long look-ups may fail one after the other before that is a doubt. */
+export const LOOK_PATIENCE_MS = 120_000;
 /** A key is trusted for this share of its retention: clocks differ. */
 export const RETENTION_SHARE = 0.9;
 
@@ -104,7 +108,7 @@ function conclude(view: EffectView, nowMs: number, why: string): Move {
   if (!view.hasProbe || view.contract === 'once' || view.contract === 'transactional')
     return { kind: 'doubt', reason: why };
   if (view.state.absents < ABSENTS_NEEDED) return { kind: 'probe' };
-  const settledAtMs = leaseUntilMs + SETTLE_WINDOW_MS;
+  const settledAtMs = leaseUntilMs + (view.settleMs ?? SETTLE_WINDOW_MS);
   if (nowMs < settledAtMs) return { kind: 'wait', untilMs: settledAtMs };
   if (view.state.sends >= view.sendsMax) return { kind: 'doubt', reason: why };
   return { kind: 'resend' };

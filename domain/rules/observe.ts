@@ -31,6 +31,10 @@ export interface Observation {
   readonly leaseMs: number | undefined;
   /** The outcome has just become definite: the run's sequence rises. */
   readonly becameDefinite: boolean;
+  /** The last word is that the receiver could not be asked. */
+  readonly isLookFailing: boolean;
+  /** It became definite while no attempt was at work on it: its workflow waits, and has to be signalled. */
+  readonly isNews: boolean;
 }
 
 /** The effect after the entries, in order. `isIdentityFree`: no other effect holds this one's identity. */
@@ -43,6 +47,7 @@ export function observe(
     (folded, entry) => foldEntry(folded, entry, before.fence),
     before.state,
   );
+  const becameDefinite = !isSettled(before.state.status) && isSettled(state.status);
   // The first applied outcome stands: what a workflow was told once, it is told for ever.
   const applied = before.state.status === 'applied' ? undefined : firstApplied(entries);
   const sameAs = before.sameAs ?? sameAsOf(entries);
@@ -59,8 +64,24 @@ export function observe(
         keepsIdentity(state) && (before.holdsIdentity || (mayTake && takesIdentity(state))),
     },
     leaseMs: leaseAfter(before.fence, entries, state),
-    becameDefinite: !isSettled(before.state.status) && isSettled(state.status),
+    becameDefinite,
+    isLookFailing: isLookFailing(entries),
+    isNews: becameDefinite && (isWaitedFor(before.state) || entries.some(isFromOutside)),
   };
+}
+
+function isLookFailing(entries: readonly FactEntry[]): boolean {
+  const last = entries.at(-1)?.fact;
+  return last?.kind === 'probed_unclear' && last.hasFailed === true;
+}
+
+function isWaitedFor({ status, isPending }: EffectState): boolean {
+  return status === 'in_doubt' || isPending === true;
+}
+
+/** Heard by somebody else than the attempt that has sent it. */
+function isFromOutside({ fact }: FactEntry): boolean {
+  return 'source' in fact && fact.source !== 'response' && fact.source !== 'engine';
 }
 
 /** The state after one entry. `last`: the fence of the last permit; what was said of an earlier send is not said of it. */

@@ -8,6 +8,8 @@ export interface Claim {
   readonly by: string;
   readonly attempt: number;
   readonly leaseMs: number;
+  /** How long Temporal has been trying the activity when it scheduled this attempt. @default 0 */
+  readonly triedForMs?: number;
 }
 
 /** The claim that an effect carries: the fence of its last permit and whose it is. */

@@ -15,12 +15,25 @@ export interface Amount {
   readonly currency: string;
 }
 
+/** One look-up at the receiver. A throw says nothing, and is tried again for two minutes. */
+export type Look<Input, Output> = (input: Input, ctx: ProbeContext) => Promise<ProbeResult<Output>>;
+
+/** A look-up, and how late it may see a send. */
+export interface Probe<Input, Output> {
+  readonly look: Look<Input, Output>;
+  /**
+   * How long after the last moment at which it can have been sent the look-up may still miss it, in milliseconds: an
+   * `absent` before that proves nothing. At most a day. @default 2_000
+   */
+  readonly settleMs?: number;
+}
+
 /** What the receiver offers. Pawl derives the contract from it and prints it in `pawl tools`. */
 export interface EffectDeclaration<Input, Output> {
   /** The receiver honours an idempotency key for so long. Never say more than its documentation does. */
   readonly key?: { readonly retention: Duration };
   /** Asks the receiver whether the effect happened. Must not change anything. */
-  readonly probe?: (input: Input, ctx: ProbeContext) => Promise<ProbeResult<Output>>;
+  readonly probe?: Look<Input, Output> | Probe<Input, Output>;
   /** What makes two calls the same intention, in any turn or run. Without it only retries are recognised. */
   readonly identity?: (input: Input) => readonly (string | number)[];
   /** Stands in approvals, and policies see it as `amountMinor` and `currency`. */
@@ -40,8 +53,15 @@ export interface ToolOptions<Input, Output> {
   readonly output: z.ZodType<Output>;
   /** `'read'`: changes nothing. Absent or `'once'`: never resent. @default 'once' */
   readonly effect?: 'read' | 'once' | EffectDeclaration<Input, Output>;
-  /** Sends of one effect, the first included; for reads: attempts. @default 4 */
-  readonly retry?: { readonly maximumAttempts: number };
+  readonly retry?: {
+    /** Sends of one effect, the first included; for reads: attempts. @default 4 */
+    readonly maximumAttempts?: number;
+    /**
+     * How long a send that provably never left (connection refused, no such host) is tried again; such tries do not count
+     * as sends. Afterwards the effect is refused with code `unreachable`. @default '10m'
+     */
+    readonly unsentFor?: Duration;
+  };
   /** For one attempt; the claim's lease follows from it. @default '30s', '2s' for a `local` tool */
   readonly timeout?: Duration;
   /**
@@ -77,6 +97,8 @@ export interface Tool<Input = never, Output = unknown> {
   readonly declaration: EffectDeclaration<Input, Output>;
   readonly keyRetentionMs: number | undefined;
   readonly sendsMax: number;
+  /** How long what never left is tried again, in milliseconds. */
+  readonly unsentForMs: number;
   readonly timeoutMs: number;
   readonly callsPerRunMax: number | undefined;
   readonly parallel: boolean;
@@ -119,6 +141,7 @@ export function defineTool<Input extends Json | object, Output>(
   const timeoutMs = toTimeoutMs(name, options.timeout ?? (local ? '2s' : '30s'), local);
   const isTransactional = declaration.transactional === true;
   const hasProbe = declaration.probe !== undefined;
+  assertSettleMs(name, declaration.probe);
   if (isTransactional && (declaration.key || hasProbe)) {
     throw new TypeError(`Tool "${name}": a transactional effect needs neither key nor probe`);
   }
@@ -148,6 +171,7 @@ export function defineTool<Input extends Json | object, Output>(
     declaration,
     keyRetentionMs,
     sendsMax: toSendsMax(name, options.retry?.maximumAttempts ?? SENDS_MAX),
+    unsentForMs: toMs(options.retry?.unsentFor ?? '10m'),
     timeoutMs,
     callsPerRunMax: options.limits?.callsPerRun,
     parallel: options.parallel ?? false,
@@ -171,6 +195,24 @@ function toTimeoutMs(name: string, timeout: Duration, local: boolean): number {
   }
   if (timeoutMs > 0) return timeoutMs;
   throw new TypeError(`Tool "${name}": a timeout is longer than nothing, not "${timeout}"`);
+}
+
+/** The look-up of a tool, and its settle window when it says one. */
+export function probeOf<Input, Output>({
+  declaration: { probe },
+}: Pick<Tool<Input, Output>, 'declaration'>): Probe<Input, Output> | undefined {
+  return typeof probe === 'function' ? { look: probe } : probe;
+}
+
+const SETTLE_MAX_MS = 86_400_000;
+
+function assertSettleMs(name: string, probe: EffectDeclaration<never, unknown>['probe']): void {
+  if (probe === undefined || typeof probe === 'function') return;
+  const { settleMs = 0 } = probe;
+  if (settleMs >= 0 && settleMs <= SETTLE_MAX_MS) return;
+  throw new TypeError(
+    `Tool "${name}": the probe's settleMs is from 0 to ${SETTLE_MAX_MS}, not ${settleMs}`,
+  );
 }
 
 function toSendsMax(name: string, attempts: number): number {

@@ -261,7 +261,7 @@ const tables: Record<string, string[]> = {
     amount_minor currency identity_hash holds_identity same_as approval_id status sends
     absents has_conflict code reason output output_problem fence claim_order claimed_by
     lease_until first_sent_at created_at updated_at is_pending receiver_reference
-    compensates seal
+    compensates seal settle_ms probe_failing_since looked_at wake_due
   `),
   effect_facts: words(`
     tenant effect_id ordinal kind source attempt fence data at seal

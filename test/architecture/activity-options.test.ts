@@ -73,7 +73,9 @@ describe('activity options', () => {
     },
   );
 
-  guarantee.each('noticed', Object.entries({ ledgerOptions, modelOptions, toolOptions }))(
+  const { reconcileOptions } = options;
+  const beating = { ledgerOptions, modelOptions, toolOptions, reconcileOptions };
+  guarantee.each('noticed', Object.entries(beating))(
     '%s → by time-outs alone the next attempt of a dead worker’s step begins within 5 s',
     (_name, { heartbeatTimeout, retry }) => {
       expect(heartbeatTimeout).toBeDefined();

@@ -167,7 +167,7 @@ describe('a tool that ends before it sends', () => {
         return end();
       });
       const { intent } = await overdue(tool);
-      const outcome = at.engine.attempt(tool, intent, { claim: { attempt: 4 } });
+      const outcome = at.engine.attempt(tool, intent, { claim: { attempt: 5 } });
       await gate.reached;
       await sendLater(intent);
       gate.open();
@@ -186,7 +186,7 @@ describe('a tool that ends before it sends', () => {
         return end();
       });
       const { intent } = newCase(tool);
-      const outcome = at.engine.attempt(tool, intent, { claim: { attempt: 4 } });
+      const outcome = at.engine.attempt(tool, intent, { claim: { attempt: 5 } });
       await gate.reached;
       const later = await at.ledger.dispatch(intent, { order: LATER, by: 'later' });
       expect(later).toMatchObject({ kind: 'granted', isResend: false });
@@ -207,7 +207,7 @@ describe('a tool that ends before it sends', () => {
       });
       const { intent } = await overdue(tool);
       await sendLater(intent);
-      const outcome = at.engine.attempt(tool, intent, { claim: { attempt: 4 } });
+      const outcome = at.engine.attempt(tool, intent, { claim: { attempt: 5 } });
       await expect(outcome).rejects.toMatchObject(OVERTAKEN);
       expect(runs).toBe(0);
       expect(await at.ledger.kinds(intent)).toEqual(['intended', 'dispatched', 'dispatched']);

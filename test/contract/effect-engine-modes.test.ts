@@ -121,7 +121,11 @@ async function carryOut(
   const engine = createEngineBench({ ledger: under.ledger, clock });
   const claim = row.leaseMs === undefined ? {} : { leaseMs: row.leaseMs };
   const [outcome] = await Promise.all([
-    engine.perform(tool, intent, { claim }),
+    engine.perform(tool, intent, {
+      claim,
+      // Four failing look-ups are as good as two minutes of them.
+      beforeRetry: () => under.passFailing(intent, 40_000),
+    }),
     row.timeIsUp && until(hasCome[row.timeIsUp]).then(clock.timeIsUp),
   ]);
   const stored = await under.ledger.begin(intent.tenant, intent.id, intent.rootKey);
@@ -233,7 +237,32 @@ describeRows(
       receipts: 1,
       writes: 1,
     },
+    // A look-up that fails for a while: found, or absent and sent again, with nobody asked.
+    {
+      faults: [['commit-then-reset', once]],
+      lookUp: ['500-before', { times: 3 }],
+      ...APPLIED,
+      writes: 1,
+    },
+    {
+      faults: [['500-before', once]],
+      lookUp: ['500-before', { times: 3 }],
+      ...APPLIED,
+      writes: 2,
+    },
     { faults: [['500-before']], ...DOUBT, receipts: 0, writes: 4 },
+  ],
+);
+
+describeRows(
+  'reconcilable, with a settle window of its own',
+  () => bank,
+  () => bankTool(bank.url, { effect: { probe: { look: bankProbe(bank.url), settleMs: 4_500 } } }),
+  [
+    { faults: [], ...APPLIED, writes: 1 },
+    // Later than the window of those that say nothing.
+    { faults: [['late-commit', { delayMs: 3_500, ...once }]], ...SILENT, ...APPLIED, writes: 1 },
+    { faults: [['hang-before-commit', once]], ...SILENT, ...APPLIED, writes: 2 },
   ],
 );
 

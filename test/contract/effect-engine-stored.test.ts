@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CrashHook } from '../../activities/effects/crash-points.ts';
 import { LedgerUnavailable } from '../../activities/ledger/database.ts';
-import type { EffectIntent, EffectRecord } from '../../activities/ledger/effect-ledger.ts';
+import type { Claim, EffectIntent, EffectRecord } from '../../activities/ledger/effect-ledger.ts';
 import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
 import { APPLIED, newClaim, REQUEST } from '../../testing/effect-ledger-fixture.ts';
 import { refused } from '../../domain/schemas/outcomes.ts';
@@ -62,12 +62,17 @@ async function perform(
   {
     since,
     seqSeen = 0,
-  }: { readonly since?: () => Promise<unknown>; readonly seqSeen?: number } = {},
+    claim = {},
+  }: {
+    readonly since?: () => Promise<unknown>;
+    readonly seqSeen?: number;
+    readonly claim?: Partial<Claim>;
+  } = {},
 ): Promise<Performed> {
   const stored = await store(intent);
   await since?.();
   const { engine, asked } = watchedEngine();
-  const outcome = await engine.perform(tool, intent, { seqSeen, stored, attemptsMax: 3 });
+  const outcome = await engine.perform(tool, intent, { seqSeen, stored, claim, attemptsMax: 3 });
   return { outcome, ...asked };
 }
 
@@ -234,7 +239,8 @@ describe.each(ENDS)(
           fence,
         });
       };
-      const { outcome } = await perform(tool, intent, { since });
+      // The permit was another attempt's: this one is the second.
+      const { outcome } = await perform(tool, intent, { since, claim: { attempt: 2 } });
       expect(outcome).toMatchObject(usual);
       expect(enquiries).toBe(2);
     });

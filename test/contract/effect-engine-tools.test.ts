@@ -2,7 +2,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { type Mailbox, startMailbox } from '../../devstack/receivers/mailbox.ts';
 import { AmbiguousAnswer, httpEffect } from '../../domain/schemas/http-effect.ts';
 import { found, refused } from '../../domain/schemas/outcomes.ts';
 import type { ToolContext } from '../../domain/schemas/tool-context.ts';
@@ -18,6 +17,8 @@ import { newCase, onceWith, transfer, useEngine } from './support-engine-suite.t
 import { createHandClock } from './support-hand-clock.ts';
 
 const at = useEngine();
+/** What never left is given up after some tries. */
+const UNSENT = { retry: { unsentFor: '5s' } } as const;
 const servers: LocalServer[] = [];
 afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.close()));
@@ -196,45 +197,13 @@ describe('a tool that writes twice', () => {
       const once = (): Promise<Response> => ctx.fetch(closed.url, { method: 'POST', body: 'x' });
       await once().catch(once).catch(once);
       return { id: 'x' };
-    });
+    }, UNSENT);
     const { intent } = newCase(tool);
     expect(await at.engine.perform(tool, intent)).toMatchObject({
       kind: 'refused',
       code: 'unreachable',
     });
     expect((await at.ledger.read(intent)).state).toMatchObject({ status: 'refused', sends: 0 });
-  });
-});
-
-describe('a receiver that cannot be reached', () => {
-  it('a closed port → retried, then a definite no: `once` is not in doubt', async () => {
-    const closed = await serve(() => undefined);
-    await closed.close();
-    const tool = mailTool(closed.url);
-    const { intent } = newCase(tool);
-    expect(await at.engine.perform(tool, intent)).toMatchObject({
-      kind: 'refused',
-      code: 'unreachable',
-      message: expect.stringContaining('ECONNREFUSED'),
-    });
-    expect((await at.ledger.kinds(intent)).filter((kind) => kind === 'not_sent')).toHaveLength(4);
-  });
-
-  it('it comes up before the retries end → sent once, applied', async () => {
-    const closed = await serve(() => undefined);
-    await closed.close();
-    const tool = mailTool(closed.url);
-    const { reference, intent } = newCase(tool);
-    let late: Mailbox | undefined;
-    const outcome = await at.engine.perform(tool, intent, {
-      async beforeRetry() {
-        late ??= at.scratch.closing(
-          await startMailbox({ logFile: at.scratch.logFile(), port: closed.port }),
-        );
-      },
-    });
-    expect(outcome).toMatchObject({ kind: 'applied' });
-    expect(late?.receipts({ reference })).toHaveLength(1);
   });
 });
 

@@ -17,6 +17,7 @@ import type { EffectOutcome } from '../../domain/rules/effect-outcome.ts';
 import {
   defineTool,
   type EffectDeclaration,
+  probeOf,
   type Tool,
   type ToolOptions,
 } from '../../domain/schemas/define-tool.ts';
@@ -182,12 +183,14 @@ export function createEngineBench({
     attempt: (tool, intent, options) => engine.perform(bench.job(tool, intent, options)),
     async perform(tool, intent, options = {}) {
       const { attemptsMax = 40, beforeRetry } = options;
+      let triedForMs = 0;
       for (let attempt = 1; ; attempt += 1) {
         try {
-          const claim = { attempt, ...options.claim };
+          const claim = { attempt, triedForMs, ...options.claim };
           return await bench.attempt(tool, intent, { ...options, claim });
         } catch (error) {
           if (attempt >= attemptsMax || isFinal(error)) throw error;
+          triedForMs += delayOf(error);
           await sleep(Math.min(delayOf(error), DELAY_CAP_MS));
           await beforeRetry?.(attempt + 1);
         }
@@ -223,6 +226,7 @@ export function intentOf(
     contract: tool.contract,
     keyRetentionMs: tool.keyRetentionMs ?? null,
     hasProbe: tool.declaration.probe !== undefined,
+    settleMs: probeOf(tool)?.settleMs ?? null,
     sendsMax: tool.sendsMax,
     fingerprint: fingerprint(input),
     arguments: { ...input },

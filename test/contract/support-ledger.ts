@@ -22,6 +22,8 @@ export interface LedgerBench extends LedgerUnderTest {
   readonly database: Database;
   /** For this one effect so much time passes: its lease and its key are older then, and nobody has waited. */
   pass(effect: EffectIntent, delayMs: number): Promise<void>;
+  /** Its look-ups have been failing for so much longer, if they fail. */
+  passFailing(effect: EffectIntent, delayMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -71,6 +73,13 @@ export async function createLedgerBench({ role }: { role?: string } = {}): Promi
         `update pawl.effects set lease_until = lease_until - passed, first_sent_at = first_sent_at - passed
          from (values ($3::double precision * interval '1 millisecond')) as time (passed)
          where tenant = $1 and id = $2`,
+        [tenant, id, delayMs],
+      );
+    },
+    async passFailing({ tenant, id }, delayMs) {
+      await database.query(
+        `update pawl.effects set probe_failing_since = probe_failing_since - $3 * interval '1 millisecond'
+         where tenant = $1 and id = $2 and probe_failing_since is not null`,
         [tenant, id, delayMs],
       );
     },

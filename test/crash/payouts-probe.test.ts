@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { AnyTool } from '../../domain/schemas/define-tool.ts';
+import { type AnyTool, probeOf } from '../../domain/schemas/define-tool.ts';
 import { payInvoice } from '../../examples/payouts/tools.ts';
 import { type Bank, startBank } from '../../devstack/receivers/index.ts';
 
@@ -24,7 +24,7 @@ afterAll(async () => {
 function probe(invoice: string): Promise<unknown> | undefined {
   const input = { invoice, payee: 'acme', amount: '10.00', currency: 'EUR' };
   const signal = AbortSignal.timeout(5_000);
-  return tool.declaration.probe?.(input, {
+  return probeOf(tool)?.look(input, {
     read: fetch,
     idempotencyKey: 'none',
     effect: 'ef_none',

@@ -2,7 +2,7 @@
 import { recordedOutcome } from '../../activities/effects/effect-outcomes.ts';
 import type { EffectRecord } from '../../activities/ledger/effect-ledger.ts';
 import { begin, conclude } from './ledger.ts';
-import { probed } from './probe-answer.ts';
+import { type Fails, probed } from './probe-answer.ts';
 import { processAt, type Stage, step } from './step.ts';
 import { effectAt, goTo, type Process, type Row, type World } from './world.ts';
 
@@ -38,19 +38,37 @@ export function report(process: Process, row: Row): string {
 }
 
 export function probeSteps(stage: Stage, at: 0 | 1): void {
-  const ask = (fails: boolean) => (draft: World) => {
+  const ask = (fails: Fails) => (draft: World) => {
     const process = processAt(draft, at);
     const memory = probed(draft, process, fails);
     goTo(process, 'append', memory);
     return `asks the receiver: ${memory.say ?? ''}`;
   };
-  step(stage, at, ask(false));
-  step(stage, at, ask(true), 'probe-unclear');
+  step(stage, at, ask('not'));
+  step(stage, at, ask('unclear'), 'probe-unclear');
+  step(stage, at, ask('asked-again'), 'probe-unclear');
+}
+
+/** `giveUpUnsent`: it could not be sent for as long as the tool allows. */
+function givesUp(stage: Stage, at: 0 | 1): void {
+  step(stage, at, (draft) => {
+    const process = processAt(draft, at);
+    conclude(stage.lab, draft, process);
+    const { row } = effectAt(draft, process.effect);
+    const { isStale, order } = process;
+    if (row?.state.status === 'intended') {
+      goTo(process, 'append', { say: 'withdrawn', then: 'withdraw' });
+    } else if (row?.state.status === 'dispatched' && row.claimOrder <= order) {
+      goTo(process, 'append', { say: 'doubted', then: 'tell', isStale });
+    } else goTo(process, 'look');
+    return 'appends not-sent, and gives up: it was not reached for too long';
+  });
 }
 
 export function appendSteps(stage: Stage, at: 0 | 1): void {
   const { say, then, fence } = processAt(stage.world, at);
   const what = `appends ${say}`;
+  if (say === 'not-sent') givesUp(stage, at);
   step(stage, at, (draft) => {
     const process = processAt(draft, at);
     const { row } = effectAt(draft, process.effect);
@@ -120,10 +138,6 @@ function goOn({ lab }: Stage, draft: World, process: Process, row: Row): string 
       if (lab.setting.contract === 'once' && status === 'dispatched') {
         goTo(process, 'look');
         return 'looks again';
-      }
-      if (status === 'intended' && row.permits >= lab.setting.sendsMax) {
-        goTo(process, 'append', { say: 'withdrawn', then: 'withdraw' });
-        return 'will withdraw it: unreachable';
       }
       retry(process);
       return 'leaves it to the next attempt';

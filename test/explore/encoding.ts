@@ -138,7 +138,7 @@ function nameClaimants(world: World): void {
 }
 
 /** What is settled gets no permit any more: its claim and its times are never looked at again. */
-const over = { permits: 0, claimOrder: 0, claimedBy: 0, leaseLeft: null, sentAge: null } as const;
+const over = { claimOrder: 0, claimedBy: 0, leaseLeft: null, sentAge: null } as const;
 
 /** Forgets what nothing can see any more. */
 function tidy(effect: Effect, world: World, { contract }: Setting): void {
@@ -251,7 +251,6 @@ function pushRow(numbers: number[], row: Row): void {
     bits(isPending === true, conflict, row.isAdopted, row.holdsIdentity),
     code(codes.output, row.output),
     row.fence + ZERO,
-    row.permits + ZERO,
     row.claimOrder + ZERO,
     row.claimedBy + ZERO,
     (row.leaseLeft ?? NONE) + ZERO,
@@ -350,7 +349,6 @@ function readRow(next: Next, word: Word): Row {
     holdsIdentity: (flags & 8) !== 0,
     output: word(outputs),
     fence: next(),
-    permits: next(),
     claimOrder: next(),
     claimedBy: next(),
     leaseLeft: orNull(next()),

@@ -139,7 +139,6 @@ export function permit(lab: Lab, world: World, process: Process): Denial | 'gran
   const held = rules.grant(toView(lab, row), claim);
   if (row.state.sends === 0) row.sentAge = 0;
   row.fence = held.fence;
-  row.permits = Math.min(row.permits + 1, lab.setting.sendsMax);
   row.claimOrder = held.claimOrder;
   row.claimedBy = Number(held.claimedBy);
   row.leaseLeft = LEASE_TICKS;

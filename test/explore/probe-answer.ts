@@ -11,13 +11,18 @@ export function probeMemory(row: Row): Partial<Process> {
   };
 }
 
+/** Whether it cannot tell, or cannot be asked: then it is asked again for a while. */
+export type Fails = 'not' | 'unclear' | 'asked-again';
+
 /** What the receiver says when it is asked now, as `probeOnce` reads it. */
-export function probed(draft: World, process: Process, fails: boolean): Partial<Process> {
+export function probed(draft: World, process: Process, fails: Fails): Partial<Process> {
   const { receiver } = effectAt(draft, process.effect);
   const then = process.isWaiting ? 'tell' : 'loop';
   const { fence, isStale } = process;
-  if (!fails && receiver.receipts > 0) return { say: 'seen-applied', then, fence };
-  if (fails || receiver.jobs > 0) {
+  if (fails === 'asked-again') return { say: 'unclear', then, fence, isStale };
+  const isUnclear = fails === 'unclear';
+  if (!isUnclear && receiver.receipts > 0) return { say: 'seen-applied', then, fence };
+  if (isUnclear || receiver.jobs > 0) {
     return { say: process.isWaiting ? 'unclear' : 'unclear-doubted', then, fence, isStale };
   }
   return { say: process.isConclusive ? 'absent' : 'unclear', then, fence, isStale };

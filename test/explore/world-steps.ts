@@ -1,7 +1,7 @@
 // The steps of everybody but workers and receiver: Temporal, the clock, people and the reconciler.
 import { ABSENTS_NEEDED } from '../../domain/rules/next-move.ts';
 import { appendEntries, begin, conclude, judgeDoubt, toEntries } from './ledger.ts';
-import { probed, probeMemory } from './probe-answer.ts';
+import { type Fails, probed, probeMemory } from './probe-answer.ts';
 import {
   HORIZON_TICKS,
   IDLE_FROM_TICKS,
@@ -245,13 +245,14 @@ export function reconcilerSteps(stage: Stage): void {
   const { pc, effect: index, say } = processAt(stage.world, RECONCILER);
   const self = (draft: World): Process => processAt(draft, RECONCILER);
   if (pc === 'probe') {
-    const asks = (fails: boolean) => (draft: World) => {
+    const asks = (fails: Fails) => (draft: World) => {
       const memory = probed(draft, self(draft), fails);
       goTo(self(draft), 'append', { ...memory, then: '' });
       return `asks the receiver: ${memory.say ?? ''}`;
     };
-    step(stage, 'reconciler', asks(false));
-    step(stage, 'reconciler', asks(true), 'probe-unclear');
+    step(stage, 'reconciler', asks('not'));
+    step(stage, 'reconciler', asks('unclear'), 'probe-unclear');
+    step(stage, 'reconciler', asks('asked-again'), 'probe-unclear');
   } else if (pc === 'append') {
     step(stage, 'reconciler', (draft) => {
       const isStored = conclude(stage.lab, draft, self(draft));

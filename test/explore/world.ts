@@ -94,8 +94,6 @@ export interface Row {
   holdsIdentity: boolean;
   /** A rank among the fences that somebody still holds. */
   fence: number;
-  /** How many permits there were, up to the tool's limit of sends. */
-  permits: number;
   claimOrder: number;
   /** 0: nobody yet. */
   claimedBy: number;
@@ -248,7 +246,6 @@ export function intendedRow(): Row {
     isAdopted: false,
     holdsIdentity: false,
     fence: 0,
-    permits: 0,
     claimOrder: 0,
     claimedBy: 0,
     leaseLeft: null,

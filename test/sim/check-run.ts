@@ -26,12 +26,13 @@ export async function checkRun(ran: Ran): Promise<Verdict> {
   const receipts = receiptIdsOf(ran);
   const facts = await world.memory.facts(intent);
   const end = endOf(ran);
-  const { sends, permits } = world.count;
+  const { sends, permits, triedForMs } = world.count;
   const truth: Truth = {
     receipts: receipts.length,
     sends,
     permits,
     sendsMax: toolFor(plan.cell).sendsMax,
+    isTriedLong: triedForMs >= toolFor(plan.cell).unsentForMs,
     struck: world.struck,
   };
   const allowed = predict(plan, truth);

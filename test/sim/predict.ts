@@ -13,6 +13,8 @@ export interface Truth {
   /** Permits to send that the ledger committed. */
   readonly permits: number;
   readonly sendsMax: number;
+  /** Some activity was tried for as long as what never left is tried. */
+  readonly isTriedLong: boolean;
   /** As in `die dispatch-commit`. */
   readonly struck: readonly string[];
 }
@@ -75,8 +77,8 @@ function calmEnd({ contract, mode }: Cell, { receipts }: Truth): End {
       // The key replays the error for ever.
       if (contract === 'keyed') return 'in_doubt';
       break;
+    // A look-up that fails once is asked again.
     case 'probe-fails':
-      return receipts > 0 ? 'applied' : 'in_doubt';
     case 'ok':
     case 'asks-first':
     case 'no-connection':
@@ -119,7 +121,7 @@ function endsPastRetention({ blows }: Plan, { struck }: Truth): readonly End[] {
 /** What more may happen when several things go wrong at once. */
 function softened({ cell }: Plan, truth: Truth): readonly End[] {
   const { contract, mode } = cell;
-  const { receipts, permits, sends, sendsMax } = truth;
+  const { receipts, permits, sends, sendsMax, isTriedLong } = truth;
   const ends: End[] = [];
   const isTerminated = wasStruck(truth, 'terminate');
   if (contract === 'read') return ['applied', 'refused', 'failed', ...unsentIf(isTerminated)];
@@ -131,7 +133,7 @@ function softened({ cell }: Plan, truth: Truth): readonly End[] {
   if (cell.fault === 'pause' || cell.fault === 'cancel') return ends;
   if (contract === 'once') ends.push('in_doubt', ...heardOf(mode, receipts));
   if (contract === 'keyed') {
-    if (permits >= sendsMax) ends.push('in_doubt');
+    if (permits >= sendsMax || isTriedLong) ends.push('in_doubt');
     if (mode === 'key-expired')
       ends.push('in_doubt', ...(receipts > 0 ? (['applied'] as const) : []));
   }
@@ -151,9 +153,9 @@ function heardOf(mode: Mode, receipts: number): readonly End[] {
   return isHeard && receipts > 0 ? ['applied'] : [];
 }
 
-/** Every send that was permitted failed before it left; or the run was cancelled, or the tool threw, before any. */
+/** No send left for as long as the tool allows; or the run was cancelled, or the tool threw, before any. */
 function mayGiveUp({ contract, mode }: Cell, truth: Truth): boolean {
-  if (wasStruck(truth, 'cancel') || truth.permits >= truth.sendsMax) return true;
+  if (wasStruck(truth, 'cancel') || truth.isTriedLong) return true;
   return mode === 'asks-first' || (contract === 'transactional' && mode !== 'ok');
 }
 

@@ -76,6 +76,13 @@ export function createRemoteLedger(world: World, process: SimProcess): EffectLed
       }),
     findOverdue: (limit) =>
       call({ what: 'find overdue', perform: () => memory.findOverdue(limit) }),
+    findDoubtsToAsk: (tools, limit) =>
+      call({ what: 'find doubts', perform: () => memory.findDoubtsToAsk(tools, limit) }),
+    noteLook: (tenant, id) =>
+      call({ what: 'note look', perform: () => memory.noteLook(tenant, id) }),
+    findToWake: (limit) => call({ what: 'find to wake', perform: () => memory.findToWake(limit) }),
+    noteWoken: (tenant, id) =>
+      call({ what: 'note woken', perform: () => memory.noteWoken(tenant, id) }),
     request: (tenant, id) => call({ what: 'request', perform: () => memory.request(tenant, id) }),
   };
 }

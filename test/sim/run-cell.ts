@@ -170,11 +170,12 @@ function toEntries({ facts, fence, outputProblem }: Unrecorded): FactEntry[] {
   }));
 }
 
-function infoOf({ activity, attempt, scheduledAtMs }: Task): Info {
+function infoOf({ activity, attempt, scheduledAtMs, firstScheduledAtMs }: Task): Info {
   return {
     activityId: activity,
     attempt,
     currentAttemptScheduledTimestampMs: scheduledAtMs,
+    scheduledTimestampMs: firstScheduledAtMs,
     startToCloseTimeoutMs: START_TO_CLOSE_MS,
   } as Info;
 }
@@ -247,13 +248,10 @@ function sweepOnce(world: World, { process, ledger, wire }: Worker, workflow: Wo
 }
 
 function noticeRows({ memory }: World): object[] {
-  return memory.waitingNotices().map(({ id, effect }) => ({
+  return memory.waitingNotices().map(({ effect }) => ({
     tenant: effect.tenant,
     effect_id: effect.id,
-    notice: id,
     root_key: effect.rootKey,
-    short_id: effect.shortId,
-    workflow_id: effect.workflowId,
   }));
 }
 

@@ -12,6 +12,8 @@ export interface Task {
   readonly attempt: number;
   /** `currentAttemptScheduledTimestampMs`. */
   readonly scheduledAtMs: number;
+  /** `scheduledTimestampMs`: of the activity's first attempt. */
+  readonly firstScheduledAtMs: number;
   readonly work: Work;
 }
 
@@ -36,6 +38,7 @@ interface Activity {
   phase: 'backoff' | 'queued' | 'started' | 'closed';
   attempt: number;
   scheduledAtMs: number;
+  firstScheduledAtMs: number | undefined;
   started: Task | undefined;
   isReset: boolean;
 }
@@ -55,6 +58,7 @@ export function createServer(world: World, processes: () => readonly SimProcess[
     if (activity.phase === 'closed') return;
     activity.phase = 'queued';
     activity.scheduledAtMs = Math.floor(time.nowMs());
+    activity.firstScheduledAtMs ??= activity.scheduledAtMs;
     time.after(wireMs(random), () => dispatch(activity));
   }
 
@@ -65,7 +69,9 @@ export function createServer(world: World, processes: () => readonly SimProcess[
     const process = polling[dice(random, polling.length) - 1];
     if (!process) return;
     const { name, attempt, scheduledAtMs, work } = activity;
-    const task: Task = { activity: name, attempt, scheduledAtMs, work };
+    const { firstScheduledAtMs = scheduledAtMs } = activity;
+    world.count.triedForMs = Math.max(world.count.triedForMs, scheduledAtMs - firstScheduledAtMs);
+    const task: Task = { activity: name, attempt, scheduledAtMs, firstScheduledAtMs, work };
     activity.phase = 'started';
     activity.started = task;
     hand(activity, task, process);
@@ -161,6 +167,7 @@ export function createServer(world: World, processes: () => readonly SimProcess[
           phase: 'backoff',
           attempt: 1,
           scheduledAtMs: 0,
+          firstScheduledAtMs: undefined,
           started: undefined,
           isReset: false,
         };

@@ -48,6 +48,8 @@ export interface Counts {
   sends: number;
   /** Permits that the ledger has given, whatever became of them. */
   permits: number;
+  /** The longest that an activity had been tried when an attempt of it was scheduled. */
+  triedForMs: number;
 }
 
 const EPOCH_MS = 1_700_000_000_000;
@@ -85,7 +87,7 @@ export function createWorld(plan: Plan): World {
     struck: [],
     surprises: [],
     hands: NO_HANDS,
-    count: { deaths: 0, sends: 0, permits: 0 },
+    count: { deaths: 0, sends: 0, permits: 0, triedForMs: 0 },
   };
   return world;
 }
