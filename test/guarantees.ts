@@ -196,6 +196,8 @@ export const guarantees = {
     'No port of the development Temporal starts a workflow for a page of a foreign origin in a browser.',
   'http-doors':
     'The codec server and the handler of callbacks answer every whole request and outlive broken ones: odd targets, headers, bodies, chunks, lengths and connections that are cut.',
+  'seen-as-it-is':
+    'What a person is shown of a call is what runs: every letter is seen or written out, two different arguments never look alike in any normal form, no line of theirs begins like a label of ours; in text, in JSON, and in the UI of Temporal.',
   'typed-input':
     'JSON that people write is taken as it is written, or refused with the place: a number that loses digits, a repeated key, NUL, half a surrogate pair, too many levels.',
 
@@ -255,6 +257,7 @@ export const provenWithoutServers: readonly GuaranteeId[] = [
   'codec-server',
   'judging-is-total',
   'typed-texts',
+  'seen-as-it-is',
   'http-doors',
   'typed-input',
   'one-input',

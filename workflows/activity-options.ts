@@ -2,6 +2,7 @@
 import type { RetryPolicy } from '@temporalio/common';
 import type { ActivityOptions, LocalActivityOptions } from '@temporalio/workflow';
 import type { CallState, Step } from '../domain/rules/run.ts';
+import { toSafeLine } from '../domain/rules/safe-text.ts';
 
 /** Options with everything said that Temporal would otherwise fill in; `runActivity` takes no others. */
 export type ExplicitOptions = ActivityOptions &
@@ -84,7 +85,7 @@ export function toolOptions(timeoutMs: number, summary?: string): ExplicitOption
       maximumInterval: '5s',
       maximumAttempts: ATTEMPTS_MAX,
     },
-    ...(summary === undefined ? {} : { summary }),
+    ...(summary === undefined ? {} : { summary: toUiLine(summary) }),
   };
 }
 
@@ -93,8 +94,24 @@ export function localOptions(timeoutMs: number, summary: string): ExplicitLocalO
   return {
     startToCloseTimeout: timeoutMs + LOCAL_LEDGER_MARGIN_MS,
     retry: { maximumAttempts: 1 },
-    summary,
+    summary: toUiLine(summary),
   };
+}
+
+/** Temporal refuses a summary of more than 400 bytes. */
+const UI_BYTES_MAX = 390;
+
+/** A text of a model as Temporal's UI may show it: every letter to be seen, on one line, cut to what the server takes. */
+export function toUiLine(text: string): string {
+  let line = '';
+  let bytes = 0;
+  for (const letter of toSafeLine(text)) {
+    const code = letter.codePointAt(0) ?? 0;
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    if (bytes > UI_BYTES_MAX) return `${line}…`;
+    line += letter;
+  }
+  return line;
 }
 
 /** The activity type of a group of calls: a single tool shows its name in Temporal's UI. */
@@ -114,6 +131,6 @@ export function callsSummary(calls: readonly CallState[]): string {
 /** The live line of a run in Temporal's UI. */
 export function stepDetails(step: Step, turn: number): string {
   const calls = step.kind === 'run-calls' ? step.calls : 'call' in step ? [step.call] : [];
-  const what = calls.length > 0 ? `: ${callsSummary(calls)}` : '';
+  const what = calls.length > 0 ? `: ${toUiLine(callsSummary(calls))}` : '';
   return `turn ${turn} · ${step.kind}${what}`;
 }

@@ -4,6 +4,7 @@ import { ExitCode, isPawlError, PawlError } from '../errors.ts';
 import { PawlClient } from '../pawl-client.ts';
 import type { ClientOptions } from '../settings.ts';
 import type { CliIo } from './cli-io.ts';
+import { formatSafeJson } from './format/safe-text.ts';
 import { withProgress } from './progress.ts';
 import { findUsedStack, type Stack, toClientOptions } from './stack-file.ts';
 
@@ -75,7 +76,7 @@ function createCall<Options>(io: CliIo, command: Command, clients: PawlClient[])
     connect: async () =>
       keep(await withProgress(io, 'connecting to the database', PawlClient.connect(clientOptions))),
     open: () => keep(PawlClient.open(clientOptions)),
-    print: (data, human) => io.out(options.json ? `${JSON.stringify(data, null, 2)}\n` : human()),
+    print: (data, human) => io.out(options.json ? `${formatSafeJson(data, 2)}\n` : human()),
     progress: (label, work) => withProgress(io, label, work),
   };
 }

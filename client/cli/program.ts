@@ -20,7 +20,7 @@ import { addStackCommands } from './commands/stack-commands.ts';
 import { addWorkerCommands } from './commands/worker-command.ts';
 import { packageRoot } from './dev-process.ts';
 import { addExamples } from './examples.ts';
-import { toSafeText } from './format/safe-text.ts';
+import { formatSafeJson, toSafeText } from './format/safe-text.ts';
 
 /** Runs one command line (without `node` and the script) and returns the exit code; never throws. */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<ExitCode> {
@@ -114,7 +114,7 @@ function readVersion(): string {
 function reportError(error: unknown, io: CliIo, isJson: boolean): ExitCode {
   const { code, message, exitCode } = describe(error);
   if (isJson && exitCode !== ExitCode.Ok) {
-    io.out(`${JSON.stringify({ error: { code, message } }, null, 2)}\n`);
+    io.out(`${formatSafeJson({ error: { code, message } }, 2)}\n`);
   } else if (!(error instanceof CommanderError)) {
     // Commander has written its own message, or the help.
     io.err(`${io.paintError('bad', 'error:')} ${toSafeText(message)}\n`);

@@ -83,7 +83,7 @@ describe('tables', () => {
       ['key', null],
       ['input', '{\n}'],
     ]);
-    expect(text).toBe('run    run_1\ninput  {\n       }\n');
+    expect(text).toBe('run    run_1\ninput  {\n     │ }\n');
   });
 });
 

@@ -11,6 +11,7 @@ import type { Call, ToAction } from '../call.ts';
 import { addExamples } from '../examples.ts';
 import { formatEvent } from '../format/event-format.ts';
 import { formatEntry, formatRunDetails, formatRuns } from '../format/run-format.ts';
+import { formatSafeJson } from '../format/safe-text.ts';
 import { readJsonArgument } from '../input-argument.ts';
 
 /** The argument that names a run. */
@@ -110,7 +111,7 @@ async function followRun(call: Call, client: PawlClient, runKey: string): Promis
   const forget = io.onInterrupt(() => interrupt.abort());
   try {
     for await (const event of client.watch(runKey, { signal: interrupt.signal })) {
-      io.out(options.json ? `${JSON.stringify(event)}\n` : formatEvent(io, event, new Date()));
+      io.out(options.json ? `${formatSafeJson(event)}\n` : formatEvent(io, event, new Date()));
       if (event.kind === 'finished') return toExitCode(event);
     }
     io.err(formatDetached(runKey));
@@ -208,10 +209,10 @@ async function printJson(
   details: RunDetails,
   entries: AsyncIterable<TranscriptEntry>,
 ): Promise<void> {
-  io.out(`${JSON.stringify(details, null, 2).slice(0, -2)},\n  "transcript": [`);
+  io.out(`${formatSafeJson(details, 2).slice(0, -2)},\n  "transcript": [`);
   let separator = '\n';
   for await (const entry of entries) {
-    io.out(`${separator}    ${JSON.stringify(entry)}`);
+    io.out(`${separator}    ${formatSafeJson(entry)}`);
     separator = ',\n';
   }
   io.out('\n  ]\n}\n');

@@ -6,7 +6,7 @@ import type { PawlClient } from '../../pawl-client.ts';
 import type { Reply } from '../../session.ts';
 import type { Call, ToAction } from '../call.ts';
 import { addExamples } from '../examples.ts';
-import { toSafeText } from '../format/safe-text.ts';
+import { formatSafeJson, toSafeText } from '../format/safe-text.ts';
 import { formatStatus } from '../format/values.ts';
 import { readJsonArgument } from '../input-argument.ts';
 import { asOption } from './run-commands.ts';
@@ -146,7 +146,7 @@ function awaitReply({ call, client, runKey, signal }: Talk, messageId?: string):
 /** False when the session has ended without an answer. */
 function printReply({ call, runKey }: Talk, reply: Reply): boolean {
   const { io, options } = call;
-  if (options.json) io.out(`${JSON.stringify(reply)}\n`);
+  if (options.json) io.out(`${formatSafeJson(reply)}\n`);
   else if (reply.turn !== null) io.out(`${toSafeText(reply.text)}\n`);
   else {
     const how = reply.result?.reason ?? reply.result?.kind ?? 'ended';

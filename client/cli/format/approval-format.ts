@@ -4,7 +4,7 @@ import type { CliIo } from '../cli-io.ts';
 import { toSafeLine } from './safe-text.ts';
 import { formatCard, formatTable } from './table.ts';
 import {
-  formatJsonBlock,
+  formatArguments,
   formatMoney,
   formatStatus,
   formatTime,
@@ -53,7 +53,7 @@ export function formatApproval(io: Terminal, approval: ApprovalView, now: Date):
     ['what', approval.summary, 'bold'],
     ['tool', approval.tool],
     ['amount', formatMoney(approval.amount), 'bold'],
-    ['arguments', formatJsonBlock(approval.arguments)],
+    ['arguments', formatArguments(approval.arguments)],
     ['effect', approval.effect],
     ['run', `${approval.runKey}, turn ${approval.turn}`],
     ['agent', approval.agent],

@@ -102,8 +102,11 @@ function formatDoubt(io: Terminal, doubt: EffectView, now: Date): string {
     ['sends', formatSends(doubt)],
     ['idempotency key', doubt.wireKey],
     ['run', doubt.runKey],
-    ['story', `pawl why ${effect}`],
-    ['it happened', `pawl settle ${effect} applied --evidence 'receipt …' --output '{…}'`],
-    ['it did not', `pawl settle ${effect} not-applied --evidence '…'`],
+    ['story', { command: `pawl why ${effect}` }],
+    [
+      'it happened',
+      { command: `pawl settle ${effect} applied --evidence 'receipt …' --output '{…}'` },
+    ],
+    ['it did not', { command: `pawl settle ${effect} not-applied --evidence '…'` }],
   ]);
 }

@@ -3,7 +3,7 @@ import type { RunEvent } from '../../run-events.ts';
 import type { CliIo, Tone } from '../cli-io.ts';
 import { effectStatus, formatPending, formatReason } from './effect-format.ts';
 import { formatOutput } from './run-format.ts';
-import { toSafeLine } from './safe-text.ts';
+import { toLines } from './safe-text.ts';
 import { formatCard } from './table.ts';
 import {
   formatCause,
@@ -46,8 +46,16 @@ export function formatEvent(io: Terminal, event: RunEvent, now: Date): string {
   }
 }
 
+/** Columns of a label and the space after it: no line of a text begins there. */
+const LABEL = 10;
+
 function line(io: Terminal, label: string, tone: Tone, text: string): string {
-  return `${io.paint(tone, label.padEnd(9))} ${toSafeLine(text)}\n`;
+  const lines = toLines(
+    text.replaceAll(/\s*[\r\n]+\s*/g, ' ⏎ ').replaceAll('\t', ' '),
+    LABEL,
+    io.columns,
+  );
+  return `${io.paint(tone, label.padEnd(LABEL - 1))} ${lines.join(`\n${' '.repeat(LABEL)}`)}\n`;
 }
 
 function formatStatusEvent(

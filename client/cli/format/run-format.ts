@@ -3,7 +3,7 @@ import type { Json } from '../../../domain/rules/json.ts';
 import type { CallView, RunDetails, RunView, TranscriptEntry } from '../../run-views.ts';
 import type { CliIo } from '../cli-io.ts';
 import { formatEffects } from './effect-format.ts';
-import { toSafeLine, toSafeText } from './safe-text.ts';
+import { toLines, toSafeLine } from './safe-text.ts';
 import { type Column, type Field, formatCard, formatTable } from './table.ts';
 import {
   formatCause,
@@ -164,17 +164,22 @@ const VERDICT_TONES = { permit: 'good', approve: 'warn', forbid: 'bad', invalid:
 
 /** One message of a transcript, under a line that says whose it is. */
 export function formatEntry(
-  io: Pick<Terminal, 'paint'>,
+  io: Terminal,
   { seq, turn, role, source, parts }: TranscriptEntry,
 ): string {
   const head = io.paint('dim', toSafeLine(`${seq} · turn ${turn} · ${role} · ${source}`));
-  return `${head}\n${formatParts(parts)}\n\n`;
+  return `${head}\n${formatParts(io, parts)}\n\n`;
 }
 
-function formatParts(parts: Json): string {
+const GUTTER = 2;
+
+/** Behind a gutter: no line of a message can pass for the head of another one. */
+function formatParts(io: Terminal, parts: Json): string {
   if (parts === null) return '(erased)';
   const list = Array.isArray(parts) ? (parts as readonly Json[]) : [parts];
-  return list.map((part) => toSafeText(formatPart(part))).join('\n');
+  const gutter = `${io.paint('dim', '│')} `;
+  const lines = list.flatMap((part) => toLines(formatPart(part), GUTTER, io.columns));
+  return lines.map((line) => `${gutter}${line}`).join('\n');
 }
 
 function formatPart(part: Json): string {

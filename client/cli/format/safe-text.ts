@@ -1,18 +1,63 @@
-// Makes text from models and receivers harmless for a terminal: nothing in it can move the cursor or hide itself.
+// What others have written, for a terminal: safe letters, lines of ours, and a gutter that no text of theirs can leave.
+import { toSafeJson, toSafeText } from '../../../domain/rules/safe-text.ts';
 
-// Control characters (C0 but tab and newline, DEL, C1), bidirectional marks, zero-width characters, line separators.
-const UNSAFE =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+export { toSafeLine, toSafeText } from '../../../domain/rules/safe-text.ts';
 
-/** The text with every character that could deceive written out, as in `\u{1b}`. Keeps newlines. */
-export function toSafeText(text: string): string {
-  return text.replaceAll(
-    UNSAFE,
-    (character) => `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`,
-  );
+/** Width where there is no terminal: what shows the output may break longer lines where it likes. */
+const COLUMNS_DEFAULT = 80;
+const WIDTH_MIN = 20;
+const WIDE =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
+
+/** JSON for people and programs: nothing in it moves a cursor or hides itself, and it parses to the same value. */
+export function formatSafeJson(value: unknown, indent?: number): string {
+  return toSafeJson(JSON.stringify(value, null, indent));
 }
 
-/** The same on one line. */
-export function toSafeLine(text: string): string {
-  return toSafeText(text.replaceAll(/\s*[\r\n]+\s*/g, ' ⏎ ').replaceAll('\t', ' '));
+/** Columns that a safe text takes. */
+export function widthOf(text: string): number {
+  let width = 0;
+  for (const letter of text) width += /\p{M}/u.test(letter) ? 0 : WIDE.test(letter) ? 2 : 1;
+  return width;
+}
+
+/** The beginning of a safe text that fits; whole letters. */
+export function cutTo(text: string, width: number): string {
+  if (widthOf(text) <= width) return text;
+  let taken = '';
+  let left = width - 1;
+  for (const letter of text) {
+    left -= widthOf(letter);
+    if (left < 0) break;
+    taken += letter;
+  }
+  return `${taken}…`;
+}
+
+/** Lines that a text takes between a gutter of `before` columns and the edge: none of them begins at the left edge. */
+export function toLines(text: string, before: number, columns = COLUMNS_DEFAULT): string[] {
+  const width = Math.max(WIDTH_MIN, columns - before);
+  return toSafeText(text)
+    .split('\n')
+    .flatMap((line) => wrap(line, width));
+}
+
+/** Broken at a space where there is one in the second half, never inside of an escape; every letter stays. */
+function wrap(line: string, width: number): string[] {
+  const lines: string[] = [];
+  let current = '';
+  let used = 0;
+  for (const letter of line.match(/\\u\{[0-9a-f]+\}|[^]/gu) ?? []) {
+    const wide = widthOf(letter);
+    if (used + wide > width) {
+      const space = current.lastIndexOf(' ');
+      const at = space > current.length / 2 ? space + 1 : current.length;
+      lines.push(current.slice(0, at));
+      current = current.slice(at);
+      used = widthOf(current);
+    }
+    current += letter;
+    used += wide;
+  }
+  return [...lines, current];
 }

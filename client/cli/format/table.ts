@@ -1,7 +1,7 @@
 // Tables and cards for a terminal: safe text, no borders, cut to the width, never coloured behind our back.
 import CliTable from 'cli-table3';
 import type { CliIo, Tone } from '../cli-io.ts';
-import { toSafeLine, toSafeText } from './safe-text.ts';
+import { cutTo, toLines, toSafeLine, widthOf } from './safe-text.ts';
 
 export interface Column<Row> {
   readonly head: string;
@@ -56,7 +56,7 @@ export function formatTable<Row>(
   return `${table.toString().replaceAll(/[ \t]+$/gm, '')}\n`;
 }
 
-/** Only flexible columns shrink; undefined: not cut. */
+/** Only flexible columns shrink, the widest first; undefined: not cut. */
 function fitWidths<Row>(
   columns: readonly Column<Row>[],
   texts: readonly (readonly string[])[],
@@ -64,33 +64,49 @@ function fitWidths<Row>(
 ): readonly (number | undefined)[] {
   if (width === undefined) return columns.map(() => undefined);
   const natural = columns.map(({ head }, at) =>
-    Math.max(head.length, ...texts.map((cells) => cells[at]?.length ?? 0)),
+    Math.max(head.length, ...texts.map((cells) => widthOf(cells[at] ?? ''))),
   );
-  const flexible = columns.filter(({ isFlexible }) => isFlexible).length;
+  const widths = [...natural];
   const excess = natural.reduce((sum, one) => sum + one + GAP, -GAP) - width;
-  if (excess <= 0 || flexible === 0) return columns.map(() => undefined);
-  const share = Math.ceil(excess / flexible);
-  return columns.map(({ isFlexible }, at) =>
-    isFlexible ? Math.max(FLEXIBLE_WIDTH_MIN, (natural[at] ?? 0) - share) : undefined,
-  );
+  for (let left = excess; left > 0; left -= 1) {
+    const flexible = widths.map((one, at) => (columns[at]?.isFlexible ? one : 0));
+    const widest = Math.max(...flexible);
+    if (widest <= FLEXIBLE_WIDTH_MIN) break;
+    widths[flexible.indexOf(widest)] = widest - 1;
+  }
+  return columns.map(({ isFlexible }, at) => (isFlexible ? widths[at] : undefined));
 }
 
 function cut(text: string, width: number | undefined): string {
-  return width === undefined || text.length <= width ? text : `${text.slice(0, width - 1)}…`;
+  return width === undefined ? text : cutTo(text, width);
+}
+
+/** A command of ours, in one piece: it is copied. */
+export interface Command {
+  readonly command: string;
 }
 
 /** A labelled value; an empty one is left out. */
-export type Field = readonly [label: string, value: string | null | undefined, tone?: Tone];
+export type Field = readonly [
+  label: string,
+  value: string | Command | null | undefined,
+  tone?: Tone,
+];
 
-/** Labels on the left, values on the right; further lines of a value are indented below it. */
-export function formatCard({ paint }: Pick<Terminal, 'paint'>, fields: readonly Field[]): string {
+/**
+ * Labels on the left, values on the right. Further lines of a value stand below it, behind a gutter, and long ones are
+ * broken here: whatever a value holds, none of its lines begins where a label does.
+ */
+export function formatCard({ paint, columns }: Terminal, fields: readonly Field[]): string {
   const shown = fields.filter(([, value]) => value !== null && value !== undefined && value !== '');
   const width = Math.max(0, ...shown.map(([label]) => label.length)) + GAP;
+  const gutter = `${' '.repeat(width - GAP)}${paint('dim', '│')} `;
   return shown
     .map(([label, value, tone]) => {
-      const lines = toSafeText(value ?? '').split('\n');
+      const lines =
+        typeof value === 'object' ? [value?.command ?? ''] : toLines(value ?? '', width, columns);
       const painted = lines.map((line) => (tone ? paint(tone, line) : line));
-      return `${paint('dim', label.padEnd(width))}${painted.join(`\n${' '.repeat(width)}`)}\n`;
+      return `${paint('dim', label.padEnd(width))}${painted.join(`\n${gutter}`)}\n`;
     })
     .join('');
 }

@@ -1,5 +1,6 @@
 // Values as people read them: ages, money, JSON, statuses. Pure.
 import { formatAmount, fromMicroUsd } from '../../../domain/rules/money.ts';
+import { LOCKED_TEXT } from '../../../activities/encryption/encryption.ts';
 import type { Json } from '../../../domain/rules/json.ts';
 import type { Tone } from '../cli-io.ts';
 
@@ -68,7 +69,14 @@ export function formatStatus(status: string): string {
 /** A value on one line, cut at `max` characters. */
 export function formatJson(value: Json, max = Number.POSITIVE_INFINITY): string {
   const text = JSON.stringify(value);
-  return text.length <= max ? text : `${text.slice(0, max - 1)}…`;
+  return text.length <= max
+    ? text
+    : `${text.slice(0, max - 1)}… (${formatCount(text.length)} letters in all)`;
+}
+
+/** What a call is given, as JSON whatever it is: two that differ are never shown as one. */
+export function formatArguments(value: Json): string {
+  return value === LOCKED_TEXT ? LOCKED_TEXT : JSON.stringify(value, null, 2);
 }
 
 /** A value over several lines; a plain text as it is. */

@@ -9,6 +9,7 @@ import { toSafeLine } from './safe-text.ts';
 import { type Field, formatCard, formatTable } from './table.ts';
 import {
   formatDuration,
+  formatArguments,
   formatJson,
   formatJsonBlock,
   formatMoney,
@@ -88,7 +89,7 @@ function originFields({
     ],
     ['model said', modelText],
     ['tool', effect.tool],
-    ['arguments', formatJsonBlock(effect.arguments)],
+    ['arguments', formatArguments(effect.arguments)],
     ['amount', formatMoney(effect.amount)],
     ['proposed', call ? formatTime(effect.createdAt) : ''],
   ];
