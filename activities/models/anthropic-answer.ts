@@ -2,6 +2,7 @@
 import type Anthropic from '@anthropic-ai/sdk';
 import type { Json } from '../../domain/rules/json.ts';
 import type { ModelAnswer, Part, StopReason, Usage } from '../../domain/rules/transcript.ts';
+import { readArguments } from './arguments-text.ts';
 import { type Reported, toCallPart, toName, toObject, toTokens } from './reported.ts';
 import { AnswerCutError } from './sdk-errors.ts';
 import { judgeStop } from './stop-reason.ts';
@@ -66,7 +67,7 @@ export class AnthropicAnswer implements AnswerAssembly {
       case 'content_block_stop':
         return this.#endBlock(fields['index']);
       case 'message_delta':
-        this.#stopReason = toObject(fields['delta'])['stop_reason'] ?? this.#stopReason;
+        this.#end(toObject(fields['delta'])['stop_reason'] ?? null);
         return this.#count(fields['usage']);
       case 'message_stop':
         this.#isWhole = true;
@@ -126,6 +127,12 @@ export class AnthropicAnswer implements AnswerAssembly {
     else this.note(`block ${String(index)} ended, and it never began`);
   }
 
+  #end(reason: unknown): void {
+    if (reason !== null && this.#stopReason !== null && reason !== this.#stopReason)
+      this.note('the answer ended twice, for two reasons');
+    this.#stopReason = reason ?? this.#stopReason;
+  }
+
   #toPart({ fields, json }: GrowingBlock): Part {
     const { type, input } = fields;
     if (type === 'text') return { kind: 'text', text: toWireText(textOf(fields['text'])) };
@@ -134,8 +141,8 @@ export class AnthropicAnswer implements AnswerAssembly {
       const { text, problem } = toInputText(input, json);
       return toCallPart({ id: fields['id'], name: fields['name'] }, text, problem);
     }
-    const data = { model: this.#requestedModel, block: { ...fields, ...toInput(json) } };
-    return { kind: 'opaque', provider: 'anthropic', data: data as unknown as Json };
+    const block = toKept({ ...fields, ...toInput(json) });
+    return { kind: 'opaque', provider: 'anthropic', data: { model: this.#requestedModel, block } };
   }
 
   /** Counts are cumulative: a later one replaces, a missing one leaves what was there. */
@@ -206,6 +213,12 @@ function toInput(json: string): { readonly input?: unknown } {
   } catch {
     return {};
   }
+}
+
+/** A block that is not ours to read, if it can be stored as it is; else its type alone. */
+function toKept(block: Reported): Json {
+  const read = readArguments(toJsonText(block).text);
+  return read.kind === 'value' ? read.value : { type: toName(block['type']) };
 }
 
 /** What Anthropic documents. */

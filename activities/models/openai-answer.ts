@@ -14,7 +14,7 @@ export class OpenAiAnswer implements AnswerAssembly {
   #refusal = '';
   #servedModel = '';
   #finishReason: unknown = null;
-  #usage: Reported = {};
+  readonly #tokens = { input: 0, output: 0, cached: 0 };
 
   /** The usage comes after this; without it the answer is whole all the same. */
   get isWhole(): boolean {
@@ -23,13 +23,9 @@ export class OpenAiAnswer implements AnswerAssembly {
 
   /** Unreported counts are 0. */
   get usage(): Usage {
-    const details = toObject(this.#usage['prompt_tokens_details']);
-    const inputTokens = toTokens(this.#usage['prompt_tokens']);
-    return {
-      inputTokens,
-      outputTokens: toTokens(this.#usage['completion_tokens']),
-      cachedInputTokens: Math.min(inputTokens, toTokens(details['cached_tokens'])),
-    };
+    const { input, output, cached } = this.#tokens;
+    const cachedInputTokens = Math.min(input, cached);
+    return { inputTokens: input, outputTokens: output, cachedInputTokens };
   }
 
   note(problem: string): void {
@@ -40,7 +36,7 @@ export class OpenAiAnswer implements AnswerAssembly {
   add(chunk: unknown): void {
     const { model, usage, choices } = toObject(chunk);
     this.#servedModel = toName(model) || this.#servedModel;
-    if (typeof usage === 'object' && usage !== null) this.#usage = usage as Reported;
+    this.#count(toObject(usage));
     if (choices === undefined || choices === null) return;
     if (!Array.isArray(choices)) return this.note('the choices of a chunk are not a list');
     for (const choice of choices) this.#addChoice(toObject(choice));
@@ -65,6 +61,13 @@ export class OpenAiAnswer implements AnswerAssembly {
       servedModel: this.#servedModel,
       requestId,
     };
+  }
+
+  /** A later count replaces, a missing one leaves what was there. */
+  #count({ prompt_tokens: input, completion_tokens: output, ...usage }: Reported): void {
+    const cached = toObject(usage['prompt_tokens_details'])['cached_tokens'];
+    for (const [name, value] of Object.entries({ input, output, cached }))
+      if (typeof value === 'number') this.#tokens[name as 'input'] = toTokens(value);
   }
 
   #addChoice({ index = 0, delta, finish_reason: reason }: Reported): void {

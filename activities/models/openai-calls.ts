@@ -4,7 +4,8 @@ import { toName, toObject } from './reported.ts';
 /** A call as it grows. */
 export interface GrowingCall {
   id: string;
-  name: string;
+  /** Comes whole, with the first piece. */
+  readonly name: string;
   arguments: string;
 }
 
@@ -35,9 +36,8 @@ export class OpenAiCalls {
     const call = find(slot, head);
     if (typeof call === 'string') return call;
     if (!call && typeof name !== 'string') return 'a piece of a call belongs to no call that began';
-    const growing = call ?? this.#begin(slot);
+    const growing = call ?? this.#begin(slot, head.name);
     growing.id ||= head.id;
-    growing.name ||= head.name;
     growing.arguments += text ?? '';
     return undefined;
   }
@@ -48,10 +48,10 @@ export class OpenAiCalls {
     return slot;
   }
 
-  #begin(slot: Slot): GrowingCall {
+  #begin(slot: Slot, name: string): GrowingCall {
     const last = slot.calls.at(-1);
     if (last && !isWholeJson(last.arguments)) slot.isAmbiguous = true;
-    const call = { id: '', name: '', arguments: '' };
+    const call = { id: '', name, arguments: '' };
     slot.calls.push(call);
     this.#calls.push(call);
     return call;
@@ -67,12 +67,11 @@ function find(
   if (!last) return undefined;
   if (id !== '') {
     const same = calls.findLast((call) => call.id === id);
-    if (same && name !== '' && same.name !== '' && same.name !== name)
-      return 'two calls have one id and one number';
+    if (same && name !== '' && same.name !== name) return 'two calls have one id and one number';
     return same ?? (last.id === '' && last.arguments === '' && name === '' ? last : undefined);
   }
   if (isAmbiguous) return 'a piece of a call has no id, and it may belong to several calls';
-  if (name !== '' && last.name !== '') return 'two calls have no ids that tell them apart';
+  if (name !== '') return 'two calls have no ids that tell them apart';
   return last;
 }
 

@@ -58,9 +58,10 @@ function toEvent(block: string): string {
   const data = block
     .split('\n')
     .flatMap((line) => (line.startsWith('data:') ? [line.slice(5).replace(/^ /, '')] : []));
-  if (data.length === 0) return '';
   const text = data.join('\n');
-  return text === '' || text.startsWith('[DONE]') ? `data: ${text}\n\n` : named(text);
+  // Comments, and what some servers send to keep a connection open.
+  if (text.trim() === '') return '';
+  return text.startsWith('[DONE]') ? `data: ${text}\n\n` : named(text);
 }
 
 /** One SDK goes by the event's name, ours by its type: a name that differs would lose the event. */

@@ -1,5 +1,6 @@
 // Whether an arrived answer is one to act on, from what a provider says and what was found in its stream. Pure.
 import type { ModelAnswer, StopReason } from '../../domain/rules/transcript.ts';
+import { toWireText } from './wire-values.ts';
 
 export interface ArrivedAnswer {
   /** What the provider's word for the end of an answer means; undefined for one that it does not document. */
@@ -11,6 +12,9 @@ export interface ArrivedAnswer {
   readonly problems: readonly string[];
 }
 
+/** A problem may quote what came. */
+const PROBLEM_LENGTH_MAX = 300;
+
 /** A cut, refused or paused answer stays one whatever else is wrong with it; else each problem makes it unusable. */
 export function judgeStop({
   meaning,
@@ -21,7 +25,8 @@ export function judgeStop({
   if (meaning === 'max-tokens' || meaning === 'refusal' || meaning === 'paused')
     return { stopReason: meaning };
   const problem = problems[0] ?? wordProblem(meaning, word, calls);
-  if (problem !== undefined) return { stopReason: 'unusable', problem };
+  if (problem !== undefined)
+    return { stopReason: 'unusable', problem: toWireText(problem.slice(0, PROBLEM_LENGTH_MAX)) };
   // Some compatible servers say `stop` after a tool call.
   return { stopReason: calls > 0 ? 'tool-calls' : 'end' };
 }

@@ -73,6 +73,8 @@ describe('chunks of OpenAI and of servers that follow it loosely', () => {
     const usage = { prompt_tokens: '12', completion_tokens: -3, prompt_tokens_details: 7 };
     const odd = await readOpenai([...chunks.slice(0, -1), { choices: [], usage }]);
     expect(odd.usage).toEqual({ inputTokens: 0, outputTokens: 0, cachedInputTokens: 0 });
+    const later = await readOpenai([...chunks, { choices: [], usage: [[7]] }]);
+    expect(later.usage).toMatchObject({ inputTokens: 10, outputTokens: 5 });
   });
 
   const a = { id: 'a', function: { name: 'pay', arguments: '' } };
@@ -132,6 +134,13 @@ describe('chunks of OpenAI and of servers that follow it loosely', () => {
       [
         call({ index: 0, ...whole(a, '{}') }),
         call({ index: 0, ...whole({ ...b, id: 'a' }, '{}') }),
+      ],
+    ],
+    [
+      'a start without an id after one without a name',
+      [
+        call({ index: 0, ...a, function: { name: '', arguments: '' } }),
+        call({ index: 0, id: '', function: { name: 'refund', arguments: '{}' } }),
       ],
     ],
     [

@@ -66,6 +66,14 @@ describe('events of Anthropic and of servers that follow it loosely', () => {
     ['a block after the end', [...whole, ...whole.slice(1, 4)]],
     ['two messages in one', [...whole.slice(0, 4), whole[0], ...whole.slice(4)]],
     ['no message_delta', without(8)],
+    [
+      'two reasons',
+      [
+        ...whole.slice(0, 8),
+        { type: 'message_delta', delta: { stop_reason: 'end_turn' } },
+        ...whole.slice(8),
+      ],
+    ],
     ['a call without a name', anthropicEvents([callBlock('toolu_1', undefined, '{}')], 'tool_use')],
     [
       'a piece of another kind',
@@ -167,6 +175,7 @@ describe.each([
       'comments, ids and retries',
       (text) => `: hi\n\n${text.replaceAll('data:', 'id: 1\nretry: 9\ndata:')}`,
     ],
+    ['empty events', (text) => `data:\n\ndata: \n\n${text}data: \n\n`],
     ['no blank after the colon', (text) => text.replaceAll('data: ', 'data:')],
     ['a BOM', (text) => `\ufeff${text}`],
     ['no blank line at the end', (text) => text.replace('data: [DONE]\n\n', '').trimEnd()],
