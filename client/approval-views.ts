@@ -3,16 +3,29 @@ import { createHash } from 'node:crypto';
 import type { Json } from '../domain/rules/json.ts';
 import type { Amount } from '../domain/rules/money.ts';
 import type { ClientContext } from './context.ts';
+import { behind, createStatement, orderBy, type PageOptions, type PageOrder } from './pages.ts';
 
-/** Waits for a human: undecided, not expired, the newest of its effect, which is not withdrawn. For an alias `p`. */
-export const PENDING = `(
-  p.expires_at > clock_timestamp()
-  and not exists (select 1 from pawl.decisions d where d.tenant = p.tenant and d.approval_id = p.id)
-  and not exists (select 1 from pawl.effects w
-    where w.tenant = p.tenant and w.id = p.effect_id and w.status <> 'intended')
-  and not exists (select 1 from pawl.approvals n
-    where n.tenant = p.tenant and n.run_key = p.run_key and n.effect_id = p.effect_id
-      and n.created_at > p.created_at)
+/**
+ * The approvals of each effect `e`, with their decisions. Each join by its index, row by row: planned as sets they read
+ * both tables from end to end, or one run's approvals once for each of them.
+ */
+const OF_EFFECT = `
+  join lateral (
+    select p.*, p.id = (select n.id from pawl.approvals n where n.tenant = e.tenant and n.effect_id = e.id
+      order by n.created_at desc, n.id desc limit 1) as is_newest
+    from pawl.approvals p where p.tenant = e.tenant and p.effect_id = e.id offset 0
+  ) p on true
+  left join lateral (
+    select d.* from pawl.decisions d where d.tenant = p.tenant and d.approval_id = p.id limit 1
+  ) d on true`;
+
+/** Waits for a human: undecided, not expired, the newest of its effect, which is not sent. */
+const IS_PENDING = `(e.status = 'intended' and p.is_newest and d.id is null and p.expires_at > clock_timestamp())`;
+
+/** How many wait for a human in the run of alias `r`: through the effects that are not sent, of which there are few. */
+export const PENDING_COUNT = `(
+  select count(*) from pawl.effects e ${OF_EFFECT}
+  where e.tenant = r.tenant and e.run_key = r.run_key and r.finished_at is null and ${IS_PENDING}
 )`;
 
 export interface DecisionView {
@@ -66,39 +79,61 @@ interface ApprovalRow extends Omit<ApprovalView, 'status' | 'binding' | 'amount'
   readonly decidedAt: Date | null;
 }
 
-const APPROVALS = `
+const columns = (effects: string): string => `
   select p.id, p.run_key as "runKey", p.workflow_id as "workflowId", p.turn, p.call,
-    coalesce(e.short_id, p.effect_id) as effect, e.status as "effectStatus", p.agent, p.tool, p.summary,
+    e.short_id as effect, e.status as "effectStatus", p.agent, p.tool, p.summary,
     p.arguments, p.amount_minor as "amountMinor", p.currency, p.rule, p.requirement,
     p.policy_hash as "policyHash", p.requester, p.created_at as "createdAt", p.expires_at as "expiresAt",
     p.fingerprint, p.tool_pin as "toolPin", p.nonce,
     d.id as "decisionId", d.decision, d.approver, d.reason, d.decided_at as "decidedAt",
-    (${PENDING} and r.finished_at is null) as "isPending",
+    (${IS_PENDING} and r.finished_at is null) as "isPending",
     p.expires_at <= clock_timestamp() as "isExpired"
-  from pawl.approvals p
-  left join pawl.runs r on r.tenant = p.tenant and r.run_key = p.run_key
-  left join pawl.effects e on e.tenant = p.tenant and e.id = p.effect_id
-  left join pawl.decisions d on d.tenant = p.tenant and d.approval_id = p.id`;
+  from ${effects} ${OF_EFFECT}
+  left join lateral (
+    select r.* from pawl.runs r where r.tenant = p.tenant and r.run_key = p.run_key limit 1
+  ) r on true`;
 
-export interface ApprovalFilter {
+export interface ApprovalFilter extends PageOptions {
+  /** The last so many, in the same order; instead of `limit`. */
+  readonly last?: number | undefined;
   readonly runKey?: string | undefined;
   readonly effectId?: string | undefined;
+  /** Only those that wait for a human. @default false */
   readonly isPending?: boolean | undefined;
 }
 
-/** Approvals, oldest first: the one that waits longest stands on top. */
+/** The effect of an approval is as old as its first question: who was asked first stands on top. */
+const ORDER: PageOrder = {
+  kind: 'approval',
+  from: `from pawl.approvals p join pawl.effects e on e.tenant = p.tenant and e.id = p.effect_id
+    where p.tenant = $1 and p.id = $2`,
+  columns: [
+    ['e.created_at', 'timestamptz'],
+    ['e.id', 'text'],
+    ['p.id', 'text'],
+  ],
+  direction: 'asc',
+};
+
+/** Approvals, oldest first: the one that waits longest stands on top. @default limit 1000 */
 export async function listApprovals(
-  { database, tenant }: ClientContext,
-  { runKey, effectId, isPending }: ApprovalFilter = {},
+  context: ClientContext,
+  { runKey, effectId, isPending = false, limit = 1_000, after, last }: ApprovalFilter = {},
 ): Promise<ApprovalView[]> {
-  const rows = await database.query<ApprovalRow>(
-    `select * from (${APPROVALS} where p.tenant = $1
-       and ($2::text is null or p.run_key = $2) and ($3::text is null or p.effect_id = $3)) approvals
-     where $4::boolean is null or "isPending" = $4
-     order by "createdAt", id`,
-    [tenant, runKey ?? null, effectId ?? null, isPending ?? null],
+  const statement = createStatement(context.tenant);
+  const { $, values } = statement;
+  const conditions = [
+    'e.tenant = $1',
+    ...(runKey === undefined ? [] : [`e.run_key = ${$(runKey)}`]),
+    ...(effectId === undefined ? [] : [`e.id = ${$(effectId)}`]),
+    ...(isPending ? [`r.finished_at is null and ${IS_PENDING}`] : []),
+  ];
+  const isBehind = await behind(context, ORDER, after, statement);
+  const rows = await context.database.query<ApprovalRow>(
+    `${columns('pawl.effects e')} where ${conditions.join(' and ')}${isBehind}${orderBy(ORDER, last !== undefined)} limit ${$(last ?? limit)}`,
+    values,
   );
-  return rows.map(toApprovalView);
+  return (last === undefined ? rows : rows.reverse()).map(toApprovalView);
 }
 
 /** One approval by its full id. */
@@ -106,10 +141,10 @@ export async function findApproval(
   { database, tenant }: ClientContext,
   id: string,
 ): Promise<ApprovalView | undefined> {
-  const rows = await database.query<ApprovalRow>(`${APPROVALS} where p.tenant = $1 and p.id = $2`, [
-    tenant,
-    id,
-  ]);
+  const effect = `(
+    select e.* from pawl.approvals q join pawl.effects e on e.tenant = q.tenant and e.id = q.effect_id
+    where q.tenant = $1 and q.id = $2) e`;
+  const rows = await database.query<ApprovalRow>(`${columns(effect)} where p.id = $2`, [tenant, id]);
   return rows[0] && toApprovalView(rows[0]);
 }
 

@@ -9,6 +9,8 @@ import type { ControlOptions, PauseOptions } from './control-run.ts';
 import type { DecisionOptions } from './decide-approval.ts';
 import type { EraseOptions } from './erase-run.ts';
 import type { ForkOptions } from './fork-run.ts';
+import type { ApprovalsOptions, EffectsOptions } from './listings.ts';
+import type { PageOptions } from './pages.ts';
 import type { PawlClient } from './pawl-client.ts';
 import type { TranscriptOptions } from './read-transcript.ts';
 import type { ReconcileOptions } from './reconcile-statement.ts';
@@ -22,8 +24,6 @@ import type { WatchOptions } from './watch-run.ts';
 
 type Run = { readonly run: string };
 type Session = { readonly session: string };
-type Effects = NonNullable<Parameters<PawlClient['effects']>[0]>;
-type Approvals = NonNullable<Parameters<PawlClient['approvals']>[0]>;
 
 /** The arguments of each method as one object. */
 export interface ArgumentsOf {
@@ -36,7 +36,7 @@ export interface ArgumentsOf {
   watch: Run & WatchOptions;
   fork: Run & ForkOptions;
   compensate: Run & CompensateRunOptions;
-  approvals: Approvals;
+  approvals: ApprovalsOptions;
   approve: { readonly approval: string } & DecisionOptions;
   deny: { readonly approval: string } & DecisionOptions;
   pause: Run & PauseOptions;
@@ -46,9 +46,10 @@ export interface ArgumentsOf {
   say: Session & { readonly text: string } & ControlOptions;
   reply: Session & ReplyOptions;
   endSession: Session & ControlOptions;
-  effects: Effects;
-  doubts: object;
-  stuckRuns: object;
+  effects: EffectsOptions;
+  doubts: PageOptions;
+  stuckRuns: PageOptions;
+  each: PageOptions & { readonly kind: string; readonly run?: string; readonly status?: string };
   settle: { readonly effect: string } & SettleOptions;
   receiveCallback: CallbackMessage;
   why: { readonly effect: string };
@@ -75,6 +76,7 @@ const { any, count, date, flag, id, key, milliseconds, name, note, words } = rul
 const by = optional(name);
 const run = { run: id };
 const control = { by };
+const page = { limit: optional(count), after: optional(id) };
 const decision = {
   approval: id,
   approver: by,
@@ -91,7 +93,7 @@ export const ARGUMENTS: Table = {
     ...{ session: optional(flag), subject: optional(key) },
   },
   list: {
-    limit: optional(count),
+    ...page,
     status: optional(oneOf(...Object.values(RunStatus), ...Object.values(RunEnd))),
   },
   show: { ...run, transcript: optional(flag) },
@@ -109,7 +111,7 @@ export const ARGUMENTS: Table = {
     requester: by,
   },
   compensate: { ...run, effects: optional(listOf(id)), signal: any },
-  approvals: { run: optional(id) },
+  approvals: { run: optional(id), ...page },
   approve: decision,
   deny: decision,
   pause: { ...run, ...control, timeoutMs: optional(milliseconds), signal: any },
@@ -122,10 +124,16 @@ export const ARGUMENTS: Table = {
   effects: {
     run: optional(id),
     status: optional(oneOf(...Object.values(EffectStatus))),
-    limit: optional(count),
+    ...page,
   },
-  doubts: {},
-  stuckRuns: {},
+  doubts: page,
+  stuckRuns: page,
+  each: {
+    kind: oneOf('runs', 'approvals', 'effects', 'doubts', 'stuckRuns'),
+    run: optional(id),
+    status: any,
+    ...page,
+  },
   settle: {
     effect: id,
     outcome: oneOf('applied', 'not_applied'),

@@ -4,6 +4,7 @@ import type { EffectStatus } from '../domain/rules/effect.ts';
 import type { Json } from '../domain/rules/json.ts';
 import type { Amount } from '../domain/rules/money.ts';
 import type { ClientContext } from './context.ts';
+import { behind, createStatement, orderBy, type PageOptions, type PageOrder } from './pages.ts';
 
 export interface EffectView {
   /** `ef_…`: the id that people type. */
@@ -81,31 +82,60 @@ const EFFECTS = `
     e.first_sent_at as "firstSentAt", e.created_at as "createdAt", e.updated_at as "updatedAt"
   from pawl.effects e`;
 
-export interface EffectFilter {
+export interface EffectFilter extends PageOptions {
+  /** The last so many, in the same order; instead of `limit`. */
+  readonly last?: number | undefined;
   readonly runKey?: string | undefined;
   readonly status?: EffectStatus | undefined;
   /** Only doubts: in doubt, or in conflict. */
   readonly isDoubt?: boolean | undefined;
   readonly isOnWire?: boolean | undefined;
-  /** @default 1000 */
-  readonly limit?: number | undefined;
 }
 
-/** Effects: of one run in the order of its calls, else the newest first. */
+const BY_ID = 'from pawl.effects e where e.tenant = $1 and e.short_id = $2';
+
+/** Of one run in the order of its calls; doubts the oldest first; else the newest first. */
+function orderOf({ runKey, isDoubt }: EffectFilter): PageOrder {
+  const byTime = [
+    ['e.created_at', 'timestamptz'],
+    ['e.id', 'text'],
+  ] as const;
+  const byCall = [
+    ['e.turn', 'integer'],
+    ['e.generation', 'integer'],
+    ['length(e.call)', 'integer'],
+    ['e.call', 'text'],
+    ['e.id', 'text'],
+  ] as const;
+  if (runKey !== undefined)
+    return { kind: 'effect', from: BY_ID, columns: byCall, direction: 'asc' };
+  return { kind: 'effect', from: BY_ID, columns: byTime, direction: isDoubt ? 'asc' : 'desc' };
+}
+
+/** Effects: of one run in the order of its calls, doubts the oldest first, else the newest first. @default limit 1000 */
 export async function listEffects(
-  { database, tenant }: ClientContext,
-  { runKey, status, isDoubt, isOnWire, limit = 1_000 }: EffectFilter = {},
+  context: ClientContext,
+  filter: EffectFilter = {},
 ): Promise<EffectView[]> {
-  const order = runKey ? 'turn, generation, length(call), call' : '"createdAt" desc, id';
-  const rows = await database.query<EffectRow>(
-    `select * from (${EFFECTS} where e.tenant = $1 and ($2::text is null or e.run_key = $2)) effects
-     where ($3::text is null or status = $3)
-       and ($4::boolean is null or (status = 'in_doubt' or "hasConflict") = $4)
-       and ($5::boolean is null or "isOnWire" = $5)
-     order by ${order} limit $6`,
-    [tenant, runKey ?? null, status ?? null, isDoubt ?? null, isOnWire ?? null, limit],
+  const { runKey, status, isDoubt, isOnWire, limit = 1_000, after, last } = filter;
+  const statement = createStatement(context.tenant);
+  const { $, values } = statement;
+  const conditions = [
+    'e.tenant = $1',
+    ...(runKey === undefined ? [] : [`e.run_key = ${$(runKey)}`]),
+    ...(status === undefined ? [] : [`e.status = ${$(status)}`]),
+    ...(isDoubt ? [`(e.status = 'in_doubt' or e.has_conflict)`] : []),
+    ...(isOnWire
+      ? [`e.status = 'dispatched' and not e.is_pending and e.lease_until > clock_timestamp()`]
+      : []),
+  ];
+  const order = orderOf(filter);
+  const isBehind = await behind(context, order, after, statement);
+  const rows = await context.database.query<EffectRow>(
+    `${EFFECTS} where ${conditions.join(' and ')}${isBehind}${orderBy(order, last !== undefined)} limit ${$(last ?? limit)}`,
+    values,
   );
-  return rows.map(toEffectView);
+  return (last === undefined ? rows : rows.reverse()).map(toEffectView);
 }
 
 /** One effect by its short id or by its canonical id. */

@@ -78,11 +78,11 @@ export async function explainEffect(
   const effect = await findEffect(context, shortId);
   if (!effect) throw new UnknownIdError('effect', typed, context.tenant);
   const { runKey, turn } = effect;
-  const [run, agentHash, turns, calls, texts] = await Promise.all([
+  const [run, agentHash, modelTurn, [call], texts] = await Promise.all([
     findRun(context, runKey),
     readAgentHash(context, runKey),
-    listTurns(context, runKey),
-    listCalls(context, runKey),
+    findTurn(context, effect),
+    listCalls(context, runKey, { effectId: effect.id }),
     readTranscript(context, runKey, turn),
   ]);
   const [approvals, settlements, callbacks, facts, request, sameAs, siblings] = await Promise.all([
@@ -94,14 +94,11 @@ export async function explainEffect(
     effect.sameAs === null ? undefined : findEffect(context, effect.sameAs),
     listSiblings(context, effect),
   ]);
-  const call = calls.find((one) => one.effect === effect.effect);
-  const isTurn = (one: TurnView): boolean =>
-    one.turn === turn && one.generation === effect.generation;
   return {
     effect,
     run: run ?? null,
     agentHash,
-    turn: turns.find(isTurn) ?? null,
+    turn: modelTurn ?? null,
     modelText: toModelText(
       texts.filter(({ role }) => role === 'assistant').map(({ parts }) => parts),
     ),

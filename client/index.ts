@@ -67,4 +67,6 @@ export type { RotateOptions, RotationReport } from './rotate-keys.ts';
 export { createConfiguredKeys } from '../activities/encryption/encryption.ts';
 export type { KeyContext, KeyProvider, WrappedKey } from '../activities/encryption/encryption.ts';
 export type { Wake } from './temporal.ts';
+export type { ApprovalsOptions, EffectsOptions, Listed } from './listings.ts';
+export type { PageOptions } from './pages.ts';
 export type { FinishedRun, WatchOptions } from './watch-run.ts';

@@ -3,6 +3,8 @@ import { toKeys } from '../activities/encryption/encryption.ts';
 import type { EffectStatus } from '../domain/rules/effect.ts';
 import { type AgentView, listAgents, requireAgent } from './agents.ts';
 import { type ApprovalView, listApprovals } from './approval-views.ts';
+import { type ApprovalsOptions, eachListed, type EffectsOptions, type Listed } from './listings.ts';
+import type { PageOptions } from './pages.ts';
 import { checkArguments } from './check-arguments.ts';
 import { type CallbackAnswer, type CallbackMessage, receiveCallback } from './callbacks.ts';
 import { type AuditOptions, type AuditReport, verifyAudit } from './audit-run.ts';
@@ -167,11 +169,12 @@ export class PawlClient {
     return compensateRun(this.#context, run, options);
   }
 
-  /** Approvals that wait for a human, the oldest first. */
-  async approvals({ run }: { readonly run?: string | undefined } = {}): Promise<ApprovalView[]> {
-    checkArguments('approvals', { run });
+  /** Approvals that wait for a human, the oldest first. @default limit 1000 */
+  async approvals(options: ApprovalsOptions = {}): Promise<ApprovalView[]> {
+    checkArguments('approvals', options);
+    const { run, limit, after } = options;
     const runKey = run === undefined ? undefined : await resolveRunKey(this.#context, run);
-    return listApprovals(this.#context, { runKey, isPending: true });
+    return listApprovals(this.#context, { runKey, isPending: true, limit, after });
   }
 
   /**
@@ -237,28 +240,39 @@ export class PawlClient {
     return endSession(this.#context, session, options);
   }
 
-  /** Effects, of one run or of all. */
-  async effects(
-    options: {
-      readonly run?: string | undefined;
-      readonly status?: EffectStatus | undefined;
-      readonly limit?: number | undefined;
-    } = {},
-  ): Promise<EffectView[]> {
+  /** Effects: those of one run in the order of its calls, else the newest first. @default limit 1000 */
+  async effects(options: EffectsOptions = {}): Promise<EffectView[]> {
     checkArguments('effects', options);
-    const { run, status, limit } = options;
+    const { run, status, limit, after } = options;
     const runKey = run === undefined ? undefined : await resolveRunKey(this.#context, run);
-    return listEffects(this.#context, { runKey, status, limit });
+    return listEffects(this.#context, { runKey, status, limit, after });
   }
 
-  /** Effects that a human has to look at: in doubt, or with facts that contradict each other. */
-  doubts(): Promise<EffectView[]> {
-    return listEffects(this.#context, { isDoubt: true });
+  /**
+   * Effects that a human has to look at, the oldest first: in doubt, or with facts that contradict each other.
+   * @default limit 1000
+   */
+  async doubts(options: PageOptions = {}): Promise<EffectView[]> {
+    checkArguments('doubts', options);
+    return listEffects(this.#context, { isDoubt: true, ...options });
   }
 
-  /** Runs that are parked until a human has repaired something, each with its cause and what to do. */
-  stuckRuns(): Promise<StuckRunView[]> {
-    return listStuckRuns(this.#context);
+  /**
+   * Runs that are parked until a human has repaired something, the longest stuck first, each with its cause and what to do.
+   * @default limit 1000
+   */
+  async stuckRuns(options: PageOptions = {}): Promise<StuckRunView[]> {
+    checkArguments('stuckRuns', options);
+    return listStuckRuns(this.#context, options);
+  }
+
+  /** All rows of a list, in its order, read page by page: 500 of them are held at once. @default limit all */
+  each<Kind extends keyof Listed>(
+    kind: Kind,
+    options: Listed[Kind]['options'] = {},
+  ): AsyncGenerator<Listed[Kind]['row'], void, undefined> {
+    checkArguments('each', { kind, ...options });
+    return eachListed(this, kind, options);
   }
 
   /**

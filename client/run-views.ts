@@ -3,10 +3,11 @@ import { LOCKED_TEXT } from '../activities/encryption/encryption.ts';
 import { type EffectStatus, isSettled } from '../domain/rules/effect.ts';
 import { endOfRefusal, type RunResult } from '../domain/rules/run.ts';
 import type { Json } from '../domain/rules/json.ts';
-import { type ApprovalView, listApprovals, PENDING } from './approval-views.ts';
+import { type ApprovalView, listApprovals, PENDING_COUNT } from './approval-views.ts';
 import type { ClientContext } from './context.ts';
 import { type EffectView, listEffects } from './effect-views.ts';
 import { resolveRunKey } from './ids.ts';
+import { behind, createStatement, orderBy, type PageOptions, type PageOrder } from './pages.ts';
 
 /** Derived from rows; a finished run has the kind of its result instead, such as `completed`. */
 export const RunStatus = {
@@ -57,20 +58,22 @@ export interface RunView {
 }
 
 // In order of what a human must know first.
+const STATUS = `case
+    when r.finished_at is not null and not g.is_again then coalesce(r.result->>'kind', 'ended')
+    when g.is_again then 'starting'
+    when c.cancelled_at is not null then 'cancelling'
+    when r.stuck_cause is not null then 'stuck'
+    when c.paused_at is not null then 'paused'
+    when e.open_doubts > 0 then 'in_doubt'
+    when a.pending > 0 then 'waiting_approval'
+    when r.agent_hash is null then 'starting'
+    when r.is_session and not s.has_words and s.has_answered then 'waiting_user'
+    else 'running'
+  end`;
+
 const RUNS = `
   select r.run_key as "runKey", r.agent,
-    case
-      when r.finished_at is not null and not g.is_again then coalesce(r.result->>'kind', 'ended')
-      when g.is_again then 'starting'
-      when c.cancelled_at is not null then 'cancelling'
-      when r.stuck_cause is not null then 'stuck'
-      when c.paused_at is not null then 'paused'
-      when e.open_doubts > 0 then 'in_doubt'
-      when a.pending > 0 then 'waiting_approval'
-      when r.agent_hash is null then 'starting'
-      when r.is_session and not s.has_words and s.has_answered then 'waiting_user'
-      else 'running'
-    end as status,
+    ${STATUS} as status,
     r.finished_at is not null and not g.is_again as "isFinished", r.turn,
     a.pending as "pendingApprovals", e.doubts, r.requester, r.start_key as "startKey",
     r.workflow_id as "workflowId", r.is_session as "isSession",
@@ -80,7 +83,9 @@ const RUNS = `
     c.cancelled_at as "cancelledAt", c.cancelled_by as "cancelledBy", r.created_at as "createdAt",
     r.updated_at as "updatedAt", r.finished_at as "finishedAt"
   from pawl.runs r
-  left join pawl.controls c on c.tenant = r.tenant and c.run_key = r.run_key
+  left join lateral (
+    select c.* from pawl.controls c where c.tenant = r.tenant and c.run_key = r.run_key limit 1
+  ) c on true
   -- Resumed after its end, and not opened again yet.
   cross join lateral (
     select coalesce(r.result->>'kind' = 'terminated' and c.resumed_at > r.finished_at, false) as is_again
@@ -90,10 +95,7 @@ const RUNS = `
     from pawl.effects f
     where f.tenant = r.tenant and f.run_key = r.run_key and (f.status = 'in_doubt' or f.has_conflict)
   ) e
-  cross join lateral (
-    select count(*) as pending from pawl.approvals p
-    where p.tenant = r.tenant and p.run_key = r.run_key and r.finished_at is null and ${PENDING}
-  ) a
+  cross join lateral (select ${PENDING_COUNT} as pending) a
   cross join lateral (
     select exists (select 1 from pawl.messages m
         where m.tenant = r.tenant and m.run_key = r.run_key and m.consumed_turn is null) as has_words,
@@ -103,23 +105,56 @@ const RUNS = `
     union all select false, false where not r.is_session
   ) s`;
 
-export interface ListOptions {
-  /** @default 20 */
-  readonly limit?: number | undefined;
+export interface ListOptions extends PageOptions {
   /** Only runs of this status. */
   readonly status?: RunStatus | undefined;
 }
 
-/** The latest runs, newest first. */
-export function listRuns(
-  { database, tenant }: ClientContext,
-  { limit = 20, status }: ListOptions = {},
+const NEWEST_FIRST: PageOrder = {
+  kind: 'run',
+  from: 'from pawl.runs r where r.tenant = $1 and r.run_key = $2',
+  columns: [
+    ['r.created_at', 'timestamptz'],
+    ['r.run_key', 'text'],
+  ],
+  direction: 'desc',
+};
+
+/** What rows of a status have in common, so that an index finds them; the status itself decides. */
+const STATUS_HINTS: Readonly<Partial<Record<RunStatus, string>>> = {
+  [RunStatus.Stuck]: 'r.finished_at is null and r.stuck_cause is not null',
+  [RunStatus.Paused]: `r.finished_at is null and r.run_key in (
+    select c.run_key from pawl.controls c where c.tenant = $1 and c.paused_at is not null)`,
+  [RunStatus.Cancelling]: `r.finished_at is null and r.run_key in (
+    select c.run_key from pawl.controls c where c.tenant = $1 and c.cancelled_at is not null)`,
+  [RunStatus.InDoubt]: `r.finished_at is null and r.run_key in (
+    select f.run_key from pawl.effects f where f.tenant = $1 and f.status = 'in_doubt')`,
+  [RunStatus.WaitingApproval]: `r.finished_at is null and r.run_key in (
+    select f.run_key from pawl.effects f where f.tenant = $1 and f.status = 'intended')`,
+  [RunStatus.WaitingUser]: 'r.finished_at is null and r.is_session',
+  [RunStatus.Running]: 'r.finished_at is null',
+  // One that is resumed after its end is on its way.
+  [RunStatus.Starting]: `(r.finished_at is null and r.agent_hash is null
+    or r.finished_at is not null and r.result->>'kind' = 'terminated')`,
+  [RunStatus.Ended]: `r.finished_at is not null and r.result->>'kind' is null`,
+};
+
+/** The latest runs, newest first. @default limit 20 */
+export async function listRuns(
+  context: ClientContext,
+  { limit = 20, after, status }: ListOptions = {},
 ): Promise<RunView[]> {
-  return database.query<RunView>(
-    `select * from (${RUNS} where r.tenant = $1) runs
-     where $2::text is null or status = $2
-     order by "createdAt" desc, "runKey" desc limit $3`,
-    [tenant, status ?? null, limit],
+  const statement = createStatement(context.tenant);
+  const { $, values } = statement;
+  const isBehind = await behind(context, NEWEST_FIRST, after, statement);
+  const hint =
+    status &&
+    (STATUS_HINTS[status] ?? `r.finished_at is not null and r.result->>'kind' = ${$(status)}`);
+  const mayBe = hint === undefined ? '' : ` and ${hint}`;
+  const isIt = status === undefined ? '' : ` and ${STATUS} = ${$(status)}`;
+  return context.database.query<RunView>(
+    `${RUNS} where r.tenant = $1${mayBe}${isBehind}${isIt}${orderBy(NEWEST_FIRST)} limit ${$(limit)}`,
+    values,
   );
 }
 
@@ -215,6 +250,8 @@ export interface RunDetails {
   /** With their decisions. */
   readonly approvals: readonly ApprovalView[];
   readonly messages: readonly MessageView[];
+  /** Lists that hold only their last rows, by name: the others are had by their own commands, or with a larger `limit`. */
+  readonly cut: readonly string[];
   /** Only when asked for. */
   readonly transcript?: readonly TranscriptEntry[];
 }
@@ -222,27 +259,43 @@ export interface RunDetails {
 export interface ShowOptions {
   /** Also every message of the run. @default false */
   readonly transcript?: boolean | undefined;
+  /** The last so many rows of each list. @default 1_000 */
+  readonly limit?: number | undefined;
 }
 
 /** Everything about one run, by whatever names it. */
 export async function showRun(
   context: ClientContext,
   typed: string,
-  { transcript = false }: ShowOptions = {},
+  { transcript = false, limit = 1_000 }: ShowOptions = {},
 ): Promise<RunDetails> {
   const runKey = await resolveRunKey(context, typed);
+  // One more of each than is shown: whether there are more is known then.
+  const last = limit + 1;
   const [run, body, turns, compactions, calls, effects, approvals, messages] = await Promise.all([
     findRun(context, runKey),
     readBody(context, runKey),
-    listTurns(context, runKey),
+    listTurns(context, runKey, last),
     listCompactions(context, runKey),
-    listCalls(context, runKey),
-    listEffects(context, { runKey }),
-    listApprovals(context, { runKey }),
-    listMessages(context, runKey),
+    listCalls(context, runKey, { last }),
+    listEffects(context, { runKey, last }),
+    listApprovals(context, { runKey, last }),
+    listMessages(context, runKey, last),
   ]);
   if (!run) throw new Error(`The run ${runKey} disappeared while it was read`);
-  const details = { run, ...body, turns, compactions, calls, effects, approvals, messages };
+  const lists = { turns, calls, effects, approvals, messages };
+  const cut = Object.entries(lists).flatMap(([name, rows]) => (rows.length > limit ? [name] : []));
+  const details = {
+    run,
+    ...body,
+    compactions,
+    turns: turns.slice(-limit),
+    calls: calls.slice(-limit),
+    effects: effects.slice(-limit),
+    approvals: approvals.slice(-limit),
+    messages: messages.slice(-limit),
+    cut,
+  };
   return transcript ? { ...details, transcript: await readTranscript(context, runKey) } : details;
 }
 
@@ -263,15 +316,18 @@ const MODEL_CALL = `turn, generation, model_requested as "modelRequested", model
        cost_micro_usd as "costMicroUsd", is_priced as "isPriced", request_id as "requestId", attempt,
        duration_ms as "durationMs", created_at as "createdAt"`;
 
-export function listTurns(
+/** In order: the last so many. @default all */
+export async function listTurns(
   { database, tenant }: ClientContext,
   runKey: string,
+  last?: number,
 ): Promise<TurnView[]> {
-  return database.query<TurnView>(
+  const rows = await database.query<TurnView>(
     `select ${MODEL_CALL}, stop_reason as "stopReason"
-     from pawl.model_steps where tenant = $1 and run_key = $2 order by turn, generation`,
-    [tenant, runKey],
+     from pawl.model_steps where tenant = $1 and run_key = $2 order by turn desc, generation desc limit $3`,
+    [tenant, runKey, last ?? null],
   );
+  return rows.reverse();
 }
 
 export function listCompactions(
@@ -285,20 +341,31 @@ export function listCompactions(
   );
 }
 
+export interface CallFilter {
+  /** The last so many. @default all */
+  readonly last?: number | undefined;
+  /** Only the one of this effect, by its canonical id. */
+  readonly effectId?: string | undefined;
+}
+
+/** Calls in order, each ended as its effect is. */
 export async function listCalls(
   { database, tenant }: ClientContext,
   runKey: string,
+  { last, effectId }: CallFilter = {},
 ): Promise<CallView[]> {
   const rows = await database.query<CallView & EffectEnd>(
     `select c.turn, c.generation, c.call, c.tool, c.arguments, c.verdict, c.rule, c.message, c.summary,
        coalesce(e.short_id, c.effect_id) as effect, c.approval_id as "approvalId", c.child_run_key as child, c.ended, c.result,
        c.ended_at as "endedAt", e.status as "effectStatus", e.code as "effectCode",
        e.updated_at as "effectUpdatedAt"
-     from pawl.calls c
-     left join pawl.effects e on e.tenant = c.tenant and e.id = c.effect_id
-     where c.tenant = $1 and c.run_key = $2
+     from (select * from pawl.calls c
+       where c.tenant = $1 and c.run_key = $2${effectId === undefined ? '' : ' and c.effect_id = $4'}
+       order by c.turn desc, c.generation desc, length(c.call) desc, c.call desc limit $3) c
+     left join lateral (
+       select * from pawl.effects e where e.tenant = c.tenant and e.id = c.effect_id limit 1) e on true
      order by c.turn, c.generation, length(c.call), c.call`,
-    [tenant, runKey],
+    [tenant, runKey, last ?? null, ...(effectId === undefined ? [] : [effectId])],
   );
   return rows.map(withEffectEnd);
 }
@@ -318,15 +385,18 @@ function withEffectEnd(row: CallView & EffectEnd): CallView {
   return { ...call, ended, endedAt: effectUpdatedAt };
 }
 
-export function listMessages(
+/** In order: the last so many. @default all */
+export async function listMessages(
   { database, tenant }: ClientContext,
   runKey: string,
+  last?: number,
 ): Promise<MessageView[]> {
-  return database.query<MessageView>(
+  const rows = await database.query<MessageView>(
     `select id, author, text, created_at as "createdAt", consumed_turn as "consumedTurn"
-     from pawl.messages where tenant = $1 and run_key = $2 order by created_at, id`,
-    [tenant, runKey],
+     from pawl.messages where tenant = $1 and run_key = $2 order by created_at desc, id desc limit $3`,
+    [tenant, runKey, last ?? null],
   );
+  return rows.reverse();
 }
 
 /** The messages of a run in order, a turn's when one is given. */

@@ -1,6 +1,7 @@
 // Runs that cannot go on by themselves: parked with a cause, read for the inbox of a human.
 import type { Json } from '../domain/rules/json.ts';
 import type { ClientContext } from './context.ts';
+import { behind, createStatement, orderBy, type PageOptions, type PageOrder } from './pages.ts';
 
 /** A run that is parked until a human has repaired something. */
 export interface StuckRunView {
@@ -18,17 +19,29 @@ export interface StuckRunView {
   readonly advice: string;
 }
 
+const LONGEST_FIRST: PageOrder = {
+  kind: 'run',
+  from: 'from pawl.runs r where r.tenant = $1 and r.run_key = $2',
+  columns: [
+    [`coalesce(r.stuck_cause->>'at', '')`, 'text'],
+    ['r.run_key', 'text'],
+  ],
+  direction: 'asc',
+};
+
 /** Runs that nothing but a human takes up again, the longest stuck first. @default limit 1000 */
 export async function listStuckRuns(
-  { database, tenant }: ClientContext,
-  { limit = 1_000 }: { readonly limit?: number } = {},
+  context: ClientContext,
+  { limit = 1_000, after }: PageOptions = {},
 ): Promise<StuckRunView[]> {
-  const rows = await database.query<StuckRow>(
-    `select run_key as "runKey", agent, workflow_id as "workflowId", turn, stuck_cause as cause
-     from pawl.runs
-     where tenant = $1 and stuck_cause is not null and finished_at is null
-     order by stuck_cause->>'at', run_key limit $2`,
-    [tenant, limit],
+  const statement = createStatement(context.tenant);
+  const isBehind = await behind(context, LONGEST_FIRST, after, statement);
+  const rows = await context.database.query<StuckRow>(
+    `select r.run_key as "runKey", r.agent, r.workflow_id as "workflowId", r.turn, r.stuck_cause as cause
+     from pawl.runs r
+     where r.tenant = $1 and r.stuck_cause is not null and r.finished_at is null${isBehind}
+     ${orderBy(LONGEST_FIRST)} limit ${statement.$(limit)}`,
+    statement.values,
   );
   return rows.map(toView);
 }

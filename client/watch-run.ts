@@ -31,6 +31,8 @@ export interface FinishedRun {
 const POLL_MS_MIN = 250;
 const POLL_MS_MAX = 2_000;
 const POLL_GROWTH = 1.5;
+/** What is left out would never be told. */
+const ALL = 1_000_000_000;
 /** A database that fails over comes back within this time. */
 const OUTAGE_MS_MAX = 60_000;
 
@@ -96,8 +98,8 @@ async function lookAt(context: ClientContext, runKey: string): Promise<RunSnapsh
   const [turns, calls, effects, approvals, messages] = await Promise.all([
     listTurns(context, runKey),
     listCalls(context, runKey),
-    listEffects(context, { runKey }),
-    listApprovals(context, { runKey }),
+    listEffects(context, { runKey, limit: ALL }),
+    listApprovals(context, { runKey, limit: ALL }),
     listMessages(context, runKey),
   ]);
   const output = run.isFinished ? (await readBody(context, runKey)).output : null;

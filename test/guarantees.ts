@@ -229,6 +229,10 @@ export const guarantees = {
     'The compose file holds Temporal, its UI and PostgreSQL with pinned images, and is valid by the compose schema.',
   'S3-17': 'Every service of the compose file waits until what it depends on is healthy.',
 
+  // Amounts.
+  'lists-are-bounded':
+    'Over 100,000 runs, effects and approvals no list reads a large table from end to end; each is read in pages by key, a page that is not all says so and how to go on, and `--all` is all of it.',
+
   // Workflows that others have ended or paused in Temporal.
   'ended-is-closed':
     'A run whose workflow was terminated, failed or timed out in Temporal is closed by a sweep as terminated (a cancelled one as cancelled); resumed, it goes on from the rows: what was sent is not sent again, what was answered is not asked again.',

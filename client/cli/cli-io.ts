@@ -1,4 +1,5 @@
 // What the CLI touches of its process, as a value: commands are tested with another one.
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { styleText } from 'node:util';
 
@@ -11,6 +12,8 @@ export type Paint = (tone: Tone, text: string) => string;
 export interface CliIo {
   /** Writes to stdout. */
   readonly out: (text: string) => void;
+  /** Writes to stdout, and waits while its reader is slow: for what may be long. */
+  readonly write: (text: string) => Promise<void>;
   /** Writes to stderr. */
   readonly err: (text: string) => void;
   /** Both stdin and stdout are terminals: questions may be asked. */
@@ -64,6 +67,9 @@ export function processIo(): CliIo {
   });
   return {
     out: (text) => void stdout.write(text),
+    write: async (text) => {
+      if (!stdout.write(text)) await once(stdout, 'drain');
+    },
     err: (text) => void stderr.write(text),
     isInteractive: stdin.isTTY === true && stdout.isTTY === true && !env['CI'],
     hasProgress: stderr.isTTY === true && !env['CI'],

@@ -23,20 +23,18 @@ alter table pawl.controls
 -- Runs that may still have a workflow: those that sweeps compare with Temporal.
 create index runs_followed on pawl.runs (tenant, run_key)
   where finished_at is null or (result->>'kind' = 'terminated' and erased_at is null);
--- Lists: newest first, in pages by key.
-create index runs_listed on pawl.runs (tenant, created_at desc, run_key desc);
-create index runs_open on pawl.runs (tenant, created_at desc, run_key desc) where finished_at is null;
-create index runs_ended on pawl.runs (tenant, (result->>'kind'), created_at desc, run_key desc)
-  where finished_at is not null;
-create index runs_stuck on pawl.runs (tenant, (stuck_cause->>'at'), run_key)
+-- Lists, in pages by key.
+create index runs_open on pawl.runs (tenant, created_at, run_key) where finished_at is null;
+create index runs_ended on pawl.runs (tenant, (result->>'kind'), created_at, run_key) where finished_at is not null;
+create index runs_stuck on pawl.runs (tenant, (coalesce(stuck_cause->>'at', '')), run_key)
   where stuck_cause is not null and finished_at is null;
--- Short ids: by their first letters, or by their last.
-create index runs_first_letters on pawl.runs (tenant, lower(run_key) text_pattern_ops);
-create index runs_last_letters on pawl.runs (tenant, reverse(lower(run_key)) text_pattern_ops);
-create index effects_first_letters on pawl.effects (tenant, lower(short_id) text_pattern_ops);
-create index effects_last_letters on pawl.effects (tenant, reverse(lower(short_id)) text_pattern_ops);
-create index approvals_first_letters on pawl.approvals (tenant, lower(id) text_pattern_ops);
-create index approvals_last_letters on pawl.approvals (tenant, reverse(lower(id)) text_pattern_ops);
+create index controls_asked on pawl.controls (tenant, run_key)
+  where paused_at is not null or cancelled_at is not null;
+create index effects_listed on pawl.effects (tenant, created_at, id);
+create index effects_intended on pawl.effects (tenant, created_at, id) where status = 'intended';
+create index effects_unsure on pawl.effects (tenant, created_at, id) where status = 'in_doubt' or has_conflict;
+create index effects_unsettled on pawl.effects (tenant, run_key)
+  where status in ('dispatched', 'in_doubt') or has_conflict;
 
 do $$
 begin
@@ -48,8 +46,7 @@ end $$;
 
 -- Down Migration
 
-drop index pawl.approvals_last_letters, pawl.approvals_first_letters, pawl.effects_last_letters,
-  pawl.effects_first_letters, pawl.runs_last_letters, pawl.runs_first_letters, pawl.runs_stuck, pawl.runs_ended,
-  pawl.runs_open, pawl.runs_listed, pawl.runs_followed;
+drop index pawl.effects_unsettled, pawl.effects_unsure, pawl.effects_intended, pawl.effects_listed,
+  pawl.controls_asked, pawl.runs_stuck, pawl.runs_ended, pawl.runs_open, pawl.runs_followed;
 alter table pawl.controls drop column resumed_at, drop column resumed_by;
 drop table pawl.sweeps;

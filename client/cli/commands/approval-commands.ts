@@ -10,6 +10,7 @@ import { formatApproval, formatApprovals, formatDecision } from '../format/appro
 import { toSafeLine } from '../format/safe-text.ts';
 import { formatMoney } from '../format/values.ts';
 import { formatWake } from '../format/wake-format.ts';
+import { addPageOptions, type PageCommandOptions, printListing } from '../page-output.ts';
 import { asOption } from './run-commands.ts';
 import { osUser } from '../../settings.ts';
 
@@ -45,18 +46,29 @@ function addApprovals(program: Command, toAction: ToAction): void {
     .summary('what waits for a decision')
     .description('Lists the approvals that wait for a decision, the oldest first.')
     .option('-r, --run <run>', 'only those of one run')
-    .action(toAction<{ readonly run?: string }>(approvals));
+    .action(toAction<ApprovalsCommandOptions>(approvals));
+  addPageOptions(command, 'approvals', 50);
   addExamples(command, [
     ['pawl approvals', 'of all runs'],
     ['pawl approvals --run latest --json', 'of one run, complete, for a script'],
   ]);
 }
 
-async function approvals(call: Call<{ readonly run?: string }>): Promise<void> {
+interface ApprovalsCommandOptions extends PageCommandOptions {
+  readonly run?: string;
+}
+
+async function approvals(call: Call<ApprovalsCommandOptions>): Promise<void> {
   const client = await call.connect();
-  const reading = client.approvals({ run: call.options.run });
-  const pending = await call.progress('reading approvals', reading);
-  call.print(pending, () => formatApprovals(call.io, pending, new Date()));
+  const { run } = call.options;
+  await printListing<ApprovalView>(call, {
+    what: 'approvals',
+    command: run === undefined ? 'pawl approvals' : `pawl approvals --run ${run}`,
+    idOf: ({ id }) => id,
+    read: (page) => client.approvals({ run, ...page }),
+    each: (page) => client.each('approvals', { run, ...page }),
+    human: (pending) => formatApprovals(call.io, pending, new Date()),
+  });
 }
 
 function addDecision(program: Command, toAction: ToAction, decision: Decision): Command {
@@ -109,6 +121,9 @@ function formatDecided({ io }: Call, decided: DecidedApproval, showsCard: boolea
   return `${card}${line}${formatWake(io, decided.wake)}`;
 }
 
+/** More than these are no choice. */
+const CHOICES_MAX = 100;
+
 /** Asks which one and shows it whole; undefined when the human turns away. */
 async function choose(
   call: Call<DecideOptions>,
@@ -121,7 +136,10 @@ async function choose(
       `Which one? Without a terminal write \`pawl ${decision} APPROVAL\`; \`pawl approvals\` lists them.`,
     );
   }
-  const pending = await client.approvals();
+  const found = await client.approvals({ limit: CHOICES_MAX + 1 });
+  const pending = found.slice(0, CHOICES_MAX);
+  if (found.length > CHOICES_MAX)
+    io.out(`The oldest ${CHOICES_MAX} of more. All: pawl approvals --all\n`);
   if (pending.length === 0) throw new ArgumentInvalidError('Nothing waits for an approval.');
   const chosen = await ask(pending, decision);
   if (!chosen) return undefined;

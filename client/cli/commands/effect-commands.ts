@@ -1,6 +1,9 @@
 // effects, doubts, settle, why: what was done to the world, and what nobody knows yet.
 import { Argument, type Command, Option } from 'commander';
 import { EffectStatus } from '../../../domain/rules/effect.ts';
+import type { EffectView } from '../../effect-views.ts';
+import type { PawlClient } from '../../pawl-client.ts';
+import type { StuckRunView } from '../../stuck-runs.ts';
 import type { Call, ToAction } from '../call.ts';
 import { addExamples } from '../examples.ts';
 import { formatDoubts, formatEffects, formatSettled } from '../format/effect-format.ts';
@@ -8,7 +11,15 @@ import { formatStuckRuns } from '../format/stuck-format.ts';
 import { formatWake } from '../format/wake-format.ts';
 import { formatExplanation } from '../format/why-format.ts';
 import { readJsonArgument } from '../input-argument.ts';
-import { asOption, toCount } from './run-commands.ts';
+import {
+  addPageOptions,
+  type PageCommandOptions,
+  printAll,
+  printListing,
+  readPage,
+  sayMore,
+} from '../page-output.ts';
+import { asOption } from './run-commands.ts';
 
 export function addEffectCommands(program: Command, toAction: ToAction): void {
   addEffects(program, toAction);
@@ -17,10 +28,9 @@ export function addEffectCommands(program: Command, toAction: ToAction): void {
   addWhy(program, toAction);
 }
 
-interface EffectsOptions {
+interface EffectsOptions extends PageCommandOptions {
   readonly run?: string;
   readonly status?: EffectStatus;
-  readonly limit: number;
 }
 
 function effectArgument(): Argument {
@@ -37,8 +47,8 @@ function addEffects(program: Command, toAction: ToAction): void {
     )
     .option('-r, --run <run>', 'only those of one run')
     .addOption(new Option('-s, --status <status>', 'only those of this status').choices(statuses))
-    .option('-n, --limit <count>', 'how many', toCount, 50)
     .action(toAction<EffectsOptions>(effects));
+  addPageOptions(command, 'effects', 50);
   addExamples(command, [
     ['pawl effects --run latest', 'of the newest run'],
     ['pawl effects --status dispatched', 'what is on its way'],
@@ -46,10 +56,21 @@ function addEffects(program: Command, toAction: ToAction): void {
 }
 
 async function effects(call: Call<EffectsOptions>): Promise<void> {
-  const { run, status, limit } = call.options;
+  const { run, status } = call.options;
   const client = await call.connect();
-  const found = await call.progress('reading effects', client.effects({ run, status, limit }));
-  call.print(found, () => formatEffects(call.io, found, new Date(), { hasRun: run === undefined }));
+  const filters = [
+    ...(run === undefined ? [] : ['--run', run]),
+    ...(status === undefined ? [] : ['--status', status]),
+  ];
+  const hasRun = run === undefined;
+  await printListing<EffectView>(call, {
+    what: 'effects',
+    command: ['pawl effects', ...filters].join(' '),
+    idOf: ({ effect }) => effect,
+    read: (page) => client.effects({ run, status, ...page }),
+    each: (page) => client.each('effects', { run, status, ...page }),
+    human: (found) => formatEffects(call.io, found, new Date(), { hasRun }),
+  });
 }
 
 function addDoubts(program: Command, toAction: ToAction): void {
@@ -61,7 +82,8 @@ function addDoubts(program: Command, toAction: ToAction): void {
         'each with what to do. A doubt is never resent and never guessed: you ask the receiver, and settle it with the\n' +
         'evidence. With --json: one list, of `kind` `effect` or `run`.',
     )
-    .action(toAction(doubts));
+    .action(toAction<PageCommandOptions>(doubts));
+  addPageOptions(command, 'doubts, and how many stuck runs', 100);
   addExamples(command, [
     ['pawl doubts', 'what to look at'],
     ['pawl doubts --json | jq length', 'how many'],
@@ -69,17 +91,69 @@ function addDoubts(program: Command, toAction: ToAction): void {
   ]);
 }
 
-async function doubts(call: Call): Promise<void> {
+/** Behind a run there are only runs: the stuck ones come after the effects. */
+async function doubts(call: Call<PageCommandOptions>): Promise<void> {
   const client = await call.connect();
-  const reading = Promise.all([client.doubts(), client.stuckRuns()]);
-  const [found, stuck] = await call.progress('reading doubts', reading);
-  const all = [
-    ...found.map((effect) => ({ kind: 'effect', ...effect })),
-    ...stuck.map((run) => ({ kind: 'run', ...run })),
+  const { after, all } = call.options;
+  const isBehindEffects = after?.startsWith('run_') ?? false;
+  if (all) return printAllDoubts(call, client, isBehindEffects);
+  const nothing = { rows: [], next: '' };
+  const effects = isBehindEffects ? nothing : await readPage(call, doubtsOf(client), after);
+  const showsRuns = isBehindEffects || after === undefined;
+  const runs = showsRuns ? await readPage(call, stuckOf(client), after) : nothing;
+  const rows = [
+    ...effects.rows.map((effect) => ({ kind: 'effect', ...effect })),
+    ...runs.rows.map((run) => ({ kind: 'run', ...run })),
   ];
-  call.print(all, () => {
+  call.print(rows, () => {
     const now = new Date();
-    return formatDoubts(call.io, found, now) + formatStuckRuns(call.io, stuck, now);
+    const cards = isBehindEffects ? '' : formatDoubts(call.io, effects.rows, now);
+    return cards + formatStuckRuns(call.io, runs.rows, now);
+  });
+  for (const { next } of [effects, runs]) sayMore(call, next);
+}
+
+function doubtsOf(client: PawlClient): Parameters<typeof readPage<EffectView>>[1] {
+  return {
+    what: 'doubts',
+    command: 'pawl doubts',
+    idOf: ({ effect }) => effect,
+    read: (page) => client.doubts(page),
+  };
+}
+
+function stuckOf(client: PawlClient): Parameters<typeof readPage<StuckRunView>>[1] {
+  return {
+    what: 'stuck runs',
+    command: 'pawl doubts',
+    idOf: ({ runKey }) => runKey,
+    read: (page) => client.stuckRuns(page),
+  };
+}
+
+type Doubt = ({ readonly kind: 'effect' } & EffectView) | ({ readonly kind: 'run' } & StuckRunView);
+
+async function printAllDoubts(
+  call: Call<PageCommandOptions>,
+  client: PawlClient,
+  isBehindEffects: boolean,
+): Promise<void> {
+  const { after } = call.options;
+  async function* both(): AsyncGenerator<Doubt, void> {
+    if (!isBehindEffects) {
+      for await (const effect of client.each('doubts', { after }))
+        yield { kind: 'effect', ...effect };
+    }
+    const runs = client.each('stuckRuns', isBehindEffects ? { after } : {});
+    for await (const run of runs) yield { kind: 'run', ...run };
+  }
+  await printAll(call, both(), (rows) => {
+    const now = new Date();
+    const effects = rows.flatMap((row) => (row.kind === 'effect' ? [row] : []));
+    const runs = rows.flatMap((row) => (row.kind === 'run' ? [row] : []));
+    const cards =
+      effects.length > 0 || runs.length === 0 ? formatDoubts(call.io, effects, now) : '';
+    return cards + formatStuckRuns(call.io, runs, now);
   });
 }
 

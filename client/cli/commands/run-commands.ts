@@ -1,10 +1,10 @@
 // run, list, show, watch: starting runs and looking at them.
-import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import { RunEnd } from '../../../domain/rules/run.ts';
 import { ExitCode } from '../../errors.ts';
 import type { PawlClient } from '../../pawl-client.ts';
 import type { TranscriptOptions } from '../../read-transcript.ts';
-import { type RunDetails, RunStatus, type TranscriptEntry } from '../../run-views.ts';
+import { type RunDetails, RunStatus, type RunView, type TranscriptEntry } from '../../run-views.ts';
 import type { StartedRun } from '../../start-run.ts';
 import type { FinishedRun } from '../../watch-run.ts';
 import type { Call, ToAction } from '../call.ts';
@@ -13,6 +13,7 @@ import { formatEvent } from '../format/event-format.ts';
 import { formatEntry, formatRunDetails, formatRuns } from '../format/run-format.ts';
 import { formatSafeJson } from '../format/safe-text.ts';
 import { readJsonArgument } from '../input-argument.ts';
+import { addPageOptions, type PageCommandOptions, printListing, toCount } from '../page-output.ts';
 
 /** The argument that names a run. */
 export function runArgument(): Argument {
@@ -129,8 +130,7 @@ function toExitCode({ result }: Pick<FinishedRun, 'result'>): ExitCode {
   return result?.kind === 'completed' ? ExitCode.Ok : ExitCode.NotCompleted;
 }
 
-interface ListCommandOptions {
-  readonly limit: number;
+interface ListCommandOptions extends PageCommandOptions {
   readonly status?: RunStatus;
 }
 
@@ -140,9 +140,9 @@ function addList(program: Command, toAction: ToAction): void {
     .command('list')
     .summary('the latest runs, and what waits for you')
     .description('Lists the latest runs, newest first, and what of them waits for a human.')
-    .option('-n, --limit <count>', 'how many', toCount, 20)
     .addOption(new Option('-s, --status <status>', 'only runs of this status').choices(statuses))
     .action(toAction<ListCommandOptions>(list));
+  addPageOptions(command, 'runs', 20);
   addExamples(command, [
     ['pawl list', 'the latest 20'],
     ['pawl list --status waiting_approval', 'what waits for a decision'],
@@ -152,16 +152,15 @@ function addList(program: Command, toAction: ToAction): void {
 
 async function list(call: Call<ListCommandOptions>): Promise<void> {
   const client = await call.connect();
-  const { limit, status } = call.options;
-  const runs = await call.progress('reading runs', client.list({ limit, status }));
-  call.print(runs, () => formatRuns(call.io, runs, new Date()));
-}
-
-/** Parses a count of at least 1. */
-export function toCount(text: string): number {
-  const count = Number(text);
-  if (Number.isInteger(count) && count > 0) return count;
-  throw new InvalidArgumentError('It must be a whole number above 0.');
+  const { status } = call.options;
+  await printListing<RunView>(call, {
+    what: 'runs',
+    command: status === undefined ? 'pawl list' : `pawl list --status ${status}`,
+    idOf: ({ runKey }) => runKey,
+    read: (page) => client.list({ status, ...page }),
+    each: (page) => client.each('runs', { status, ...page }),
+    human: (runs) => formatRuns(call.io, runs, new Date()),
+  });
 }
 
 function addShow(program: Command, toAction: ToAction): void {
