@@ -110,7 +110,7 @@ const ORDER: PageOrder = {
   columns: [
     ['e.created_at', 'timestamptz'],
     ['e.id', 'text'],
-    ['p.id', 'text'],
+    ['p.created_at', 'timestamptz'],
   ],
   direction: 'asc',
 };
@@ -126,11 +126,17 @@ export async function listApprovals(
     'e.tenant = $1',
     ...(runKey === undefined ? [] : [`e.run_key = ${$(runKey)}`]),
     ...(effectId === undefined ? [] : [`e.id = ${$(effectId)}`]),
-    ...(isPending ? [`r.finished_at is null and ${IS_PENDING}`] : []),
+    ...(isPending ? [`e.status = 'intended'`] : []),
   ];
   const isBehind = await behind(context, ORDER, after, statement);
+  const isReversed = last !== undefined;
+  const way = isReversed ? 'desc' : 'asc';
+  // In its order already: what is behind the page is not looked at.
+  const effects = `(select * from pawl.effects e where ${conditions.join(' and ')}
+    order by e.created_at ${way}, e.id ${way} offset 0) e`;
+  const isShown = isPending ? `r.finished_at is null and ${IS_PENDING}` : 'true';
   const rows = await context.database.query<ApprovalRow>(
-    `${columns('pawl.effects e')} where ${conditions.join(' and ')}${isBehind}${orderBy(ORDER, last !== undefined)} limit ${$(last ?? limit)}`,
+    `${columns(effects)} where ${isShown}${isBehind}${orderBy(ORDER, isReversed)} limit ${$(last ?? limit)}`,
     values,
   );
   return (last === undefined ? rows : rows.reverse()).map(toApprovalView);
@@ -144,7 +150,10 @@ export async function findApproval(
   const effect = `(
     select e.* from pawl.approvals q join pawl.effects e on e.tenant = q.tenant and e.id = q.effect_id
     where q.tenant = $1 and q.id = $2) e`;
-  const rows = await database.query<ApprovalRow>(`${columns(effect)} where p.id = $2`, [tenant, id]);
+  const rows = await database.query<ApprovalRow>(`${columns(effect)} where p.id = $2`, [
+    tenant,
+    id,
+  ]);
   return rows[0] && toApprovalView(rows[0]);
 }
 

@@ -49,7 +49,11 @@ export interface ArgumentsOf {
   effects: EffectsOptions;
   doubts: PageOptions;
   stuckRuns: PageOptions;
-  each: PageOptions & { readonly kind: string; readonly run?: string; readonly status?: string };
+  each: PageOptions & {
+    readonly kind: string;
+    readonly run?: string | undefined;
+    readonly status?: string | undefined;
+  };
   settle: { readonly effect: string } & SettleOptions;
   receiveCallback: CallbackMessage;
   why: { readonly effect: string };
@@ -96,7 +100,7 @@ export const ARGUMENTS: Table = {
     ...page,
     status: optional(oneOf(...Object.values(RunStatus), ...Object.values(RunEnd))),
   },
-  show: { ...run, transcript: optional(flag) },
+  show: { ...run, transcript: optional(flag), limit: optional(count) },
   transcript: { ...run, from: optional(count), limit: optional(count) },
   runKey: run,
   result: { ...run, signal: any },

@@ -11,7 +11,7 @@ import {
   type CallView,
   findRun,
   listCalls,
-  listTurns,
+  findTurn,
   readTranscript,
   type RunView,
   type TurnView,
@@ -57,8 +57,10 @@ export interface EffectExplanation {
   readonly request: RequestView | null;
   /** The effect that had already done this. */
   readonly sameAs: EffectView | null;
-  /** Other effects with the same identity, in any run. */
+  /** Other effects with the same identity, in any run, the oldest first. */
   readonly siblings: readonly EffectSibling[];
+  /** Of which lists there is more: of facts the last ones are here, of siblings the first ones. */
+  readonly cut: readonly ('facts' | 'siblings')[];
 }
 
 export interface EffectSibling {
@@ -82,7 +84,7 @@ export async function explainEffect(
     findRun(context, runKey),
     readAgentHash(context, runKey),
     findTurn(context, effect),
-    listCalls(context, runKey, { effectId: effect.id }),
+    listCalls(context, runKey, { of: effect }),
     readTranscript(context, runKey, turn),
   ]);
   const [approvals, settlements, callbacks, facts, request, sameAs, siblings] = await Promise.all([
@@ -106,10 +108,14 @@ export async function explainEffect(
     approvals,
     settlements,
     callbacks,
-    facts,
+    facts: facts.slice(-FACTS_MAX),
     request: request ?? null,
     sameAs: sameAs ?? null,
-    siblings,
+    siblings: siblings.slice(0, SIBLINGS_MAX),
+    cut: [
+      ...(facts.length > FACTS_MAX ? (['facts'] as const) : []),
+      ...(siblings.length > SIBLINGS_MAX ? (['siblings'] as const) : []),
+    ],
   };
 }
 
@@ -145,12 +151,20 @@ async function readPolicyHash(
   return row?.hash ?? '';
 }
 
-function listFacts({ database, tenant }: ClientContext, effectId: string): Promise<FactView[]> {
-  return database.query<FactView>(
+const FACTS_MAX = 1_000;
+const SIBLINGS_MAX = 50;
+
+/** The last ones, in order, and one more where there is more. */
+async function listFacts(
+  { database, tenant }: ClientContext,
+  effectId: string,
+): Promise<FactView[]> {
+  const rows = await database.query<FactView>(
     `select ordinal, kind, source, attempt, fence, data, at from pawl.effect_facts
-     where tenant = $1 and effect_id = $2 order by ordinal`,
-    [tenant, effectId],
+     where tenant = $1 and effect_id = $2 order by ordinal desc limit $3`,
+    [tenant, effectId, FACTS_MAX + 1],
   );
+  return rows.reverse();
 }
 
 function listSiblings(context: ClientContext, effect: EffectView): Promise<EffectSibling[]> {
@@ -160,8 +174,8 @@ function listSiblings(context: ClientContext, effect: EffectView): Promise<Effec
        created_at as "createdAt"
      from pawl.effects
      where tenant = $1 and tool = $2 and identity_hash = $3 and id <> $4
-     order by created_at limit 50`,
-    [context.tenant, effect.tool, effect.identityHash, effect.id],
+     order by created_at limit $5`,
+    [context.tenant, effect.tool, effect.identityHash, effect.id, SIBLINGS_MAX + 1],
   );
 }
 

@@ -3,11 +3,10 @@ import type { ClientContext } from './context.ts';
 import { listWorkers } from './agents.ts';
 import { checkAuthority } from './authority-health.ts';
 import { checkHistories } from './check-histories.ts';
-import { listEffects } from './effect-views.ts';
+import { checkStanding, LEDGER_CHECKS } from './check-ledger.ts';
 import { checkEncryption } from './encryption-health.ts';
 import { isPawlError } from './errors.ts';
 import type { HealthCheck } from './health-check.ts';
-import { listStuckRuns } from './stuck-runs.ts';
 import type { TemporalHealth } from './temporal.ts';
 
 export interface HealthReport {
@@ -57,19 +56,17 @@ export function checkNode(version: string): HealthCheck {
 async function checkLedger(context: ClientContext): Promise<HealthCheck[]> {
   const reached = await checkDatabase(context);
   const isDown = reached.some(({ status }) => status === 'fail');
-  if (isDown)
-    return [
-      ...reached,
-      ...unknown(['workers', 'doubts', 'stuck', 'encryption', 'authority'], 'the database'),
-    ];
-  const rest = [
+  if (isDown) {
+    const names = ['workers', ...LEDGER_CHECKS, 'encryption', 'authority'];
+    return [...reached, ...unknown(names, 'the database')];
+  }
+  const [workers, standing, ...rest] = await Promise.all([
     checkWorkers(context),
-    checkDoubts(context),
-    checkStuck(context),
+    checkStanding(context),
     checkEncryption(context),
     checkAuthority(context),
-  ];
-  return [...reached, ...(await Promise.all(rest))];
+  ]);
+  return [...reached, workers, ...standing, ...rest];
 }
 
 function unknown(names: readonly string[], cause: string): HealthCheck[] {
@@ -160,36 +157,6 @@ async function checkWorkers(context: ClientContext): Promise<HealthCheck> {
   const seen = last ? `, last seen ${last.seenAt.toISOString()} (${last.identity})` : '';
   const advice = 'Start one (`pawl dev`, or your own): runs wait meanwhile and lose nothing.';
   return { name: 'workers', status: 'fail', detail: `none live ${where}${seen}`, advice };
-}
-
-async function checkDoubts(context: ClientContext): Promise<HealthCheck> {
-  const doubts = await listEffects(context, { isDoubt: true, limit: 100 }).catch(() => undefined);
-  if (!doubts) return unknownFrom('doubts', 'the schema');
-  if (doubts.length === 0)
-    return { name: 'doubts', status: 'pass', detail: 'no effect is in doubt' };
-  const count = doubts.length === 100 ? '100 or more' : String(doubts.length);
-  const detail = `${count} in doubt or in conflict: ${doubts
-    .slice(0, 3)
-    .map(({ effect }) => effect)
-    .join(', ')}`;
-  return {
-    name: 'doubts',
-    status: 'warn',
-    detail,
-    advice: 'See `pawl doubts`; settle with `pawl settle`.',
-  };
-}
-
-async function checkStuck(context: ClientContext): Promise<HealthCheck> {
-  const stuck = await listStuckRuns(context, { limit: 100 }).catch(() => undefined);
-  if (!stuck) return unknownFrom('stuck', 'the schema');
-  if (stuck.length === 0) return { name: 'stuck', status: 'pass', detail: 'no run is stuck' };
-  const detail = `${stuck.length} stuck: ${stuck
-    .slice(0, 3)
-    .map(({ runKey, type }) => `${runKey} (${type})`)
-    .join(', ')}`;
-  const advice = '`pawl doubts` prints each cause and what to do.';
-  return { name: 'stuck', status: 'warn', detail, advice };
 }
 
 function unknownFrom(name: string, cause: string): HealthCheck {

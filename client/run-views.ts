@@ -316,6 +316,19 @@ const MODEL_CALL = `turn, generation, model_requested as "modelRequested", model
        cost_micro_usd as "costMicroUsd", is_priced as "isPriced", request_id as "requestId", attempt,
        duration_ms as "durationMs", created_at as "createdAt"`;
 
+/** The model call of one turn. */
+export async function findTurn(
+  { database, tenant }: ClientContext,
+  { runKey, turn, generation }: Pick<EffectView, 'runKey' | 'turn' | 'generation'>,
+): Promise<TurnView | undefined> {
+  const [row] = await database.query<TurnView>(
+    `select ${MODEL_CALL}, stop_reason as "stopReason" from pawl.model_steps
+     where tenant = $1 and run_key = $2 and turn = $3 and generation = $4`,
+    [tenant, runKey, turn, generation],
+  );
+  return row;
+}
+
 /** In order: the last so many. @default all */
 export async function listTurns(
   { database, tenant }: ClientContext,
@@ -344,15 +357,15 @@ export function listCompactions(
 export interface CallFilter {
   /** The last so many. @default all */
   readonly last?: number | undefined;
-  /** Only the one of this effect, by its canonical id. */
-  readonly effectId?: string | undefined;
+  /** Only the one of this effect. */
+  readonly of?: Pick<EffectView, 'id' | 'turn' | 'generation'> | undefined;
 }
 
 /** Calls in order, each ended as its effect is. */
 export async function listCalls(
   { database, tenant }: ClientContext,
   runKey: string,
-  { last, effectId }: CallFilter = {},
+  { last, of }: CallFilter = {},
 ): Promise<CallView[]> {
   const rows = await database.query<CallView & EffectEnd>(
     `select c.turn, c.generation, c.call, c.tool, c.arguments, c.verdict, c.rule, c.message, c.summary,
@@ -360,12 +373,12 @@ export async function listCalls(
        c.ended_at as "endedAt", e.status as "effectStatus", e.code as "effectCode",
        e.updated_at as "effectUpdatedAt"
      from (select * from pawl.calls c
-       where c.tenant = $1 and c.run_key = $2${effectId === undefined ? '' : ' and c.effect_id = $4'}
+       where c.tenant = $1 and c.run_key = $2${of ? ' and c.effect_id = $4 and c.turn = $5 and c.generation = $6' : ''}
        order by c.turn desc, c.generation desc, length(c.call) desc, c.call desc limit $3) c
      left join lateral (
        select * from pawl.effects e where e.tenant = c.tenant and e.id = c.effect_id limit 1) e on true
      order by c.turn, c.generation, length(c.call), c.call`,
-    [tenant, runKey, last ?? null, ...(effectId === undefined ? [] : [effectId])],
+    [tenant, runKey, last ?? null, ...(of ? [of.id, of.turn, of.generation] : [])],
   );
   return rows.map(withEffectEnd);
 }

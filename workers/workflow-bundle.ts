@@ -8,6 +8,7 @@ import { bundleWorkflowCode } from '@temporalio/worker';
 import type { Logger, WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { failureConverterPath } from '../activities/encryption/history-converter.ts';
 import { bundleSettings, defaultWorkflowsPath } from './bundle-settings.ts';
+import { missingWorkflows } from './bundled-workflows.ts';
 import { ConfigInvalid } from './config.ts';
 
 export { defaultWorkflowsPath };
@@ -28,6 +29,7 @@ export interface BundleRequest {
 /** The bundle that the code or the environment names, that a sibling has made, or a new one. Throws `ConfigInvalid`. */
 export async function findWorkflowBundle(request: BundleRequest): Promise<WorkflowBundle> {
   const found = await findBundle(request);
+  if (isOwn(request)) checkWorkflows(await codeOf(found));
   if (request.encrypted && !(await codeOf(found)).includes(FAILURES_ENCRYPTED)) {
     throw new ConfigInvalid(
       'PAWL_ENCRYPTION_KEYS is set, and the workflow bundle was made without: failures of workflows would stand in the ' +
@@ -35,6 +37,21 @@ export async function findWorkflowBundle(request: BundleRequest): Promise<Workfl
     );
   }
   return found;
+}
+
+/** Not Pawl's workflows alone, or not made here. */
+function isOwn({ workflowBundle, workflowsPath, bundleFile }: BundleRequest): boolean {
+  return workflowBundle !== undefined || workflowsPath !== undefined || bundleFile !== undefined;
+}
+
+function checkWorkflows(code: string): void {
+  const missing = missingWorkflows(code);
+  if (missing.length === 0) return;
+  throw new ConfigInvalid(
+    `The workflows of this worker do not have Pawl's: ${missing.join(', ')} not found. Write \`export * from 'pawl/workflows';\` ` +
+      'in the module that `workflowsPath` (or the bundle) was made from. Without them no run begins, and no sweep looks ' +
+      'after effects.',
+  );
 }
 
 /** `FAILURES_ENCRYPTED` of workflows/failure-converter.ts, which only the sandbox loads. */

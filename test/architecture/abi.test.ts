@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { NEWEST_MIGRATION } from '../../client/health.ts';
 import { CrashPoint } from '../../activities/effects/crash-points.ts';
 import { createActivities, type PawlActivities } from '../../activities/index.ts';
 import type { RunDeps } from '../../activities/runs/run-deps.ts';
@@ -322,6 +323,11 @@ function readTables(): Record<string, string[]> {
 describe('the ledger; red means: decide, then change pin and CHANGELOG in one commit', () => {
   it('tables and columns → those that were released, in a migration of their own', () => {
     expect(readTables()).toEqual(tables);
+  });
+
+  it('doctor asks for the newest migration', () => {
+    const newest = readdirSync(migrations).sort().at(-1);
+    expect(`${NEWEST_MIGRATION}.sql`).toBe(newest);
   });
 
   it('every name of the ledger begins a statement that was understood', () => {

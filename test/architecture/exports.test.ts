@@ -63,15 +63,15 @@ const pins: Record<string, Names> = {
       isPawlError startCodecServer toRequestListener
     `),
     types: words(`
-      AgentDescription AgentView ApprovalView AuditOptions AuditProblem AuditReport
+      AgentDescription AgentView ApprovalView ApprovalsOptions AuditOptions AuditProblem AuditReport
       CallView CallbackAnswer CallbackHandler CallbackHandlerOptions CallbackMessage
       CallbackReading CallbackReceiver CallbackReport CallbackView ClientOptions
       CodecAccess CodecServer CodecServerOptions CompactionView ComparedEffect CompensateRunOptions
       CompensatedRun ControlAnswer ControlOptions DecidedApproval DecisionOptions
-      DecisionView EffectExplanation EffectSibling EffectView EraseAnswer EraseOptions
+      DecisionView EffectExplanation EffectSibling EffectView EffectsOptions EraseAnswer EraseOptions
       EraseTarget ErasedRun FactView Fate FinishedRun ForkOptions ForkedRun
       GarbageOptions GarbageReport HealthCheck HealthReport IdKind KeyContext
-      KeyProvider ListOptions MessageView PauseAnswer PauseOptions ReconcileFinding
+      KeyProvider ListOptions Listed MessageView PageOptions PauseAnswer PauseOptions ReconcileFinding
       ReconcileOptions ReconcileReport Reply ReplyOptions RequestView ResumeAnswer RotateOptions
       RotationReport RunDetails RunEvent RunView SettleAnswer SettleOptions
       SettlementView ShowOptions StartOptions StartedRun StatementLine SteerAnswer

@@ -33,6 +33,7 @@ create index controls_asked on pawl.controls (tenant, run_key)
 create index effects_listed on pawl.effects (tenant, created_at, id);
 create index effects_intended on pawl.effects (tenant, created_at, id) where status = 'intended';
 create index effects_unsure on pawl.effects (tenant, created_at, id) where status = 'in_doubt' or has_conflict;
+create index effects_same on pawl.effects (tenant, tool, identity_hash, created_at) where identity_hash is not null;
 create index effects_unsettled on pawl.effects (tenant, run_key)
   where status in ('dispatched', 'in_doubt') or has_conflict;
 
@@ -46,7 +47,7 @@ end $$;
 
 -- Down Migration
 
-drop index pawl.effects_unsettled, pawl.effects_unsure, pawl.effects_intended, pawl.effects_listed,
+drop index pawl.effects_unsettled, pawl.effects_same, pawl.effects_unsure, pawl.effects_intended, pawl.effects_listed,
   pawl.controls_asked, pawl.runs_stuck, pawl.runs_ended, pawl.runs_open, pawl.runs_followed;
 alter table pawl.controls drop column resumed_at, drop column resumed_by;
 drop table pawl.sweeps;

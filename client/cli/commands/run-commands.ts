@@ -173,7 +173,7 @@ function addShow(program: Command, toAction: ToAction): void {
     .addArgument(runArgument())
     .option('-t, --transcript', 'also every message of the run')
     .option('--from <seq>', 'with --transcript: the first message', toCount)
-    .option('--limit <count>', 'with --transcript: how many messages', toCount)
+    .option('--limit <count>', 'how many of each list (1000), or of the messages', toCount)
     .action(toAction<ShowCommandOptions>(show));
   addExamples(command, [
     ['pawl show latest', 'the run that was started last'],
@@ -191,7 +191,10 @@ async function show(call: Call<ShowCommandOptions>): Promise<void> {
   const client = await call.connect();
   const { io, args, options } = call;
   const { transcript, from, limit } = options;
-  const details = await call.progress('reading the run', client.show(args[0] ?? ''));
+  const details = await call.progress(
+    'reading the run',
+    client.show(args[0] ?? '', transcript ? {} : { limit }),
+  );
   if (!transcript) {
     call.print(details, () => formatRunDetails(io, details, new Date()));
     return;

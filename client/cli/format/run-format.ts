@@ -73,9 +73,23 @@ export function formatRunDetails(io: Terminal, details: RunDetails, now: Date): 
         })
         .join(''),
     ),
+    section(io, 'Not shown', formatCut(details)),
     section(io, 'Next', formatNextSteps(details)),
   ];
   return sections.filter((text) => text !== '').join('\n');
+}
+
+/** What stands above is only the end of these. */
+function formatCut({ run, cut }: RunDetails): string {
+  if (cut.length === 0) return '';
+  const commands: Readonly<Record<string, string>> = {
+    effects: `pawl effects --run ${run.runKey} --all`,
+    approvals: `pawl approvals --run ${run.runKey} --all    # those that wait`,
+  };
+  const more = cut.map(
+    (name) => `${name}: ${commands[name] ?? `pawl show ${run.runKey} --limit …`}`,
+  );
+  return more.map((line) => `  earlier ${line}\n`).join('');
 }
 
 function section(io: Terminal, title: string, body: string): string {
@@ -192,20 +206,33 @@ function formatPart(part: Json): string {
   return `(${String(part.kind)})`;
 }
 
+/** More of a kind are one line. */
+const STEPS_MAX = 10;
+
 /** The commands that help now. */
 export function formatNextSteps({ run, approvals, effects }: RunDetails): string {
+  const pending = approvals.filter(({ status }) => status === 'pending');
+  const doubts = effects.filter(({ status, hasConflict }) => status === 'in_doubt' || hasConflict);
   const steps = [
-    ...approvals
-      .filter(({ status }) => status === 'pending')
+    ...pending
+      .slice(0, STEPS_MAX)
       .map(({ id, summary }) => `pawl approve ${id} --as YOU    # or deny: ${toSafeLine(summary)}`),
-    ...effects
-      .filter(({ status, hasConflict }) => status === 'in_doubt' || hasConflict)
+    ...(pending.length > STEPS_MAX
+      ? [`pawl approvals --run ${run.runKey}    # all ${formatCount(run.pendingApprovals)}`]
+      : []),
+    ...doubts
+      .slice(0, STEPS_MAX)
       .map(
         ({ effect, summary }) => `pawl why ${effect}    # ${toSafeLine(summary)}, then pawl settle`,
       ),
-    ...(run.status === 'stuck' || run.status === 'paused' ? [`pawl resume ${run.runKey}`] : []),
+    ...(doubts.length > STEPS_MAX
+      ? [`pawl doubts    # all ${formatCount(run.doubts)} of this run, and others`]
+      : []),
+    ...(RESUMABLE.has(run.status) ? [`pawl resume ${run.runKey}`] : []),
     ...(run.status === 'waiting_user' ? [`pawl session ${run.runKey}`] : []),
     ...(run.isFinished ? [] : [`pawl watch ${run.runKey}`]),
   ];
   return steps.map((step) => `  ${step}\n`).join('');
 }
+
+const RESUMABLE: ReadonlySet<string> = new Set(['stuck', 'paused', 'terminated']);

@@ -36,7 +36,10 @@ export function formatExplanation(io: Terminal, why: EffectExplanation, now: Dat
       'Request',
       request ? formatCard(io, requestFields(request)) : 'Nothing has left the process.\n',
     ],
-    ['Facts', facts.length > 0 ? formatFacts(io, facts) : 'No facts yet.\n'],
+    [
+      why.cut.includes('facts') ? `Facts (the last ${facts.length} of more)` : 'Facts',
+      facts.length > 0 ? formatFacts(io, facts) : 'No facts yet.\n',
+    ],
     ...callbacks.map((one) => ['Callback', formatCard(io, callbackFields(one))] as const),
     ...settlements.map((one) => ['Settlement', formatCard(io, settlementFields(one))] as const),
   ];
@@ -131,7 +134,7 @@ function approvalFields(approval: ApprovalView): readonly Field[] {
   ];
 }
 
-function promiseFields({ effect, siblings }: EffectExplanation): readonly Field[] {
+function promiseFields({ effect, siblings, cut }: EffectExplanation): readonly Field[] {
   const { keyRetentionMs, identityHash } = effect;
   const retention =
     keyRetentionMs === null ? '' : `, honoured for ${formatDuration(keyRetentionMs)}`;
@@ -145,7 +148,7 @@ function promiseFields({ effect, siblings }: EffectExplanation): readonly Field[
     ['contract', `${effect.contract}${effect.hasProbe ? ', with a probe' : ''}`],
     ['idempotency key', `${effect.wireKey}${retention}`],
     ['identity', identity],
-    ['same identity', others.join('\n')],
+    ['same identity', [...others, ...(cut.includes('siblings') ? ['… and more'] : [])].join('\n')],
     ['fingerprint', effect.fingerprint.slice(0, HASH_LETTERS)],
     ['id', effect.id],
   ];
