@@ -42,11 +42,11 @@ export type {
 export type { ComparedEffect } from './statement-page.ts';
 export type { TranscriptOptions } from './read-transcript.ts';
 export type { ResumeAnswer } from './resume-run.ts';
+export type { ListOptions } from './run-list.ts';
 export type { RunEvent } from './run-events.ts';
 export type {
   CallView,
   CompactionView,
-  ListOptions,
   MessageView,
   RunDetails,
   RunView,

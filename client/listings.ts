@@ -4,7 +4,8 @@ import type { ApprovalView } from './approval-views.ts';
 import type { EffectView } from './effect-views.ts';
 import { eachRow, type PageOptions } from './pages.ts';
 import type { PawlClient } from './pawl-client.ts';
-import type { ListOptions, RunView } from './run-views.ts';
+import type { ListOptions } from './run-list.ts';
+import type { RunView } from './run-views.ts';
 import type { StuckRunView } from './stuck-runs.ts';
 
 export interface ApprovalsOptions extends PageOptions {

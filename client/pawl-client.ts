@@ -1,6 +1,5 @@
 // PawlClient: what people and services ask of Pawl. It writes wishes as rows; only the engine changes an effect.
 import { toKeys } from '../activities/encryption/encryption.ts';
-import type { EffectStatus } from '../domain/rules/effect.ts';
 import { type AgentView, listAgents, requireAgent } from './agents.ts';
 import { type ApprovalView, listApprovals } from './approval-views.ts';
 import { type ApprovalsOptions, eachListed, type EffectsOptions, type Listed } from './listings.ts';
@@ -39,9 +38,8 @@ import { streamTranscript, type TranscriptOptions } from './read-transcript.ts';
 import { type ResumeAnswer, resumeRun } from './resume-run.ts';
 import { rotateKeys, type RotateOptions, type RotationReport } from './rotate-keys.ts';
 import type { RunEvent } from './run-events.ts';
+import { type ListOptions, listRuns } from './run-list.ts';
 import {
-  type ListOptions,
-  listRuns,
   type RunDetails,
   type RunView,
   type ShowOptions,

@@ -7,7 +7,6 @@ import { type ApprovalView, listApprovals, PENDING_COUNT } from './approval-view
 import type { ClientContext } from './context.ts';
 import { type EffectView, listEffects } from './effect-views.ts';
 import { resolveRunKey } from './ids.ts';
-import { behind, createStatement, orderBy, type PageOptions, type PageOrder } from './pages.ts';
 
 /** Derived from rows; a finished run has the kind of its result instead, such as `completed`. */
 export const RunStatus = {
@@ -58,7 +57,8 @@ export interface RunView {
 }
 
 // In order of what a human must know first.
-const STATUS = `case
+/** How a run stands, from its rows: for the aliases of `RUNS`. */
+export const STATUS = `case
     when r.finished_at is not null and not g.is_again then coalesce(r.result->>'kind', 'ended')
     when g.is_again then 'starting'
     when c.cancelled_at is not null then 'cancelling'
@@ -71,7 +71,8 @@ const STATUS = `case
     else 'running'
   end`;
 
-const RUNS = `
+/** Runs as they are shown; a condition on alias `r` goes behind it. */
+export const RUNS = `
   select r.run_key as "runKey", r.agent,
     ${STATUS} as status,
     r.finished_at is not null and not g.is_again as "isFinished", r.turn,
@@ -104,59 +105,6 @@ const RUNS = `
     where r.is_session
     union all select false, false where not r.is_session
   ) s`;
-
-export interface ListOptions extends PageOptions {
-  /** Only runs of this status. */
-  readonly status?: RunStatus | undefined;
-}
-
-const NEWEST_FIRST: PageOrder = {
-  kind: 'run',
-  from: 'from pawl.runs r where r.tenant = $1 and r.run_key = $2',
-  columns: [
-    ['r.created_at', 'timestamptz'],
-    ['r.run_key', 'text'],
-  ],
-  direction: 'desc',
-};
-
-/** What rows of a status have in common, so that an index finds them; the status itself decides. */
-const STATUS_HINTS: Readonly<Partial<Record<RunStatus, string>>> = {
-  [RunStatus.Stuck]: 'r.finished_at is null and r.stuck_cause is not null',
-  [RunStatus.Paused]: `r.finished_at is null and r.run_key in (
-    select c.run_key from pawl.controls c where c.tenant = $1 and c.paused_at is not null)`,
-  [RunStatus.Cancelling]: `r.finished_at is null and r.run_key in (
-    select c.run_key from pawl.controls c where c.tenant = $1 and c.cancelled_at is not null)`,
-  [RunStatus.InDoubt]: `r.finished_at is null and r.run_key in (
-    select f.run_key from pawl.effects f where f.tenant = $1 and f.status = 'in_doubt')`,
-  [RunStatus.WaitingApproval]: `r.finished_at is null and r.run_key in (
-    select f.run_key from pawl.effects f where f.tenant = $1 and f.status = 'intended')`,
-  [RunStatus.WaitingUser]: 'r.finished_at is null and r.is_session',
-  [RunStatus.Running]: 'r.finished_at is null',
-  // One that is resumed after its end is on its way.
-  [RunStatus.Starting]: `(r.finished_at is null and r.agent_hash is null
-    or r.finished_at is not null and r.result->>'kind' = 'terminated')`,
-  [RunStatus.Ended]: `r.finished_at is not null and r.result->>'kind' is null`,
-};
-
-/** The latest runs, newest first. @default limit 20 */
-export async function listRuns(
-  context: ClientContext,
-  { limit = 20, after, status }: ListOptions = {},
-): Promise<RunView[]> {
-  const statement = createStatement(context.tenant);
-  const { $, values } = statement;
-  const isBehind = await behind(context, NEWEST_FIRST, after, statement);
-  const hint =
-    status &&
-    (STATUS_HINTS[status] ?? `r.finished_at is not null and r.result->>'kind' = ${$(status)}`);
-  const mayBe = hint === undefined ? '' : ` and ${hint}`;
-  const isIt = status === undefined ? '' : ` and ${STATUS} = ${$(status)}`;
-  return context.database.query<RunView>(
-    `${RUNS} where r.tenant = $1${mayBe}${isBehind}${isIt}${orderBy(NEWEST_FIRST)} limit ${$(limit)}`,
-    values,
-  );
-}
 
 /** One run by its full key; undefined when there is none. */
 export async function findRun(
