@@ -259,10 +259,8 @@ export const provenWithoutServers: readonly GuaranteeId[] = [
   'arguments-exact',
   'always-sendable',
   'codec-server',
-  'judging-is-total',
   'typed-texts',
   'seen-as-it-is',
   'http-doors',
   'typed-input',
-  'one-input',
 ];

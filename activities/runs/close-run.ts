@@ -12,10 +12,12 @@ import {
   partlySecret,
   secretMembers,
 } from '../encryption/sealed-body.ts';
+import { parseShown } from '../effects/carried-input.ts';
 import { appendFacts } from '../ledger/append-facts.ts';
 import { toStorable } from '../ledger/storable.ts';
 import type { Transaction } from '../ledger/database.ts';
 import { forgetContext } from '../transcripts/remembered-context.ts';
+import type { RegisteredAgent } from './agent-registry.ts';
 import { parseJson, textOf } from './final-answer.ts';
 import type { RunDeps } from './run-deps.ts';
 import { LOST_AGENT } from './run-origin.ts';
@@ -34,10 +36,11 @@ const INLINE_MAX_CHARS = 4_096;
 export async function closeRun(deps: RunDeps, input: CloseInput): Promise<Json> {
   const { tenant, runKey, result } = input;
   forgetContext(deps.database, tenant, runKey);
+  // The schema is a user's code: nothing is locked while it runs.
+  const output = result.kind === 'completed' ? await lastAnswer(deps, input) : null;
   return deps.database.transaction(async (tx) => {
     await refuseOlderLedger(tx, input);
     await withdrawUnsent(tx, input);
-    const output = result.kind === 'completed' ? await lastAnswer(tx, input) : null;
     await tx.query(
       `update pawl.runs set result = $3, output = $4, stuck_cause = null,
          finished_at = coalesce(finished_at, clock_timestamp()), updated_at = clock_timestamp()
@@ -91,15 +94,30 @@ export async function withdrawUnsent(
   }
 }
 
-/** The last answer: parsed where it is JSON, so that `pawl run --json` prints a value. */
-async function lastAnswer(tx: Transaction, { tenant, runKey }: CloseInput): Promise<Json> {
-  const { rows } = await tx.query<{ parts: string }>(
-    `select b.parts from pawl.transcript t join pawl.transcript_bodies b using (tenant, run_key, seq)
-     where t.tenant = $1 and t.run_key = $2 and t.role = 'assistant' order by t.seq desc limit 1`,
+/** The last answer, a value where it is JSON; under the agent's output schema what that makes of it. */
+async function lastAnswer(
+  { database, registry }: RunDeps,
+  { tenant, runKey }: CloseInput,
+): Promise<Json> {
+  const [row] = await database.query<{ agent: string; parts: string }>(
+    `select r.agent, b.parts from pawl.runs r
+     join pawl.transcript t using (tenant, run_key) join pawl.transcript_bodies b using (tenant, run_key, seq)
+     where r.tenant = $1 and r.run_key = $2 and t.role = 'assistant' order by t.seq desc limit 1`,
     [tenant, runKey],
   );
-  const text = rows[0] ? textOf(JSON.parse(rows[0].parts) as Part[]) : '';
-  return parseJson(text) ?? text;
+  if (!row) return '';
+  const text = textOf(JSON.parse(row.parts) as Part[]);
+  const answer = parseJson(text);
+  if (answer === undefined) return text;
+  return toStorable(await applyOutput(registry.agents.get(row.agent), answer));
+}
+
+/** It was judged when it came: a schema that has changed since does not take the answer back. */
+async function applyOutput(registered: RegisteredAgent | undefined, answer: Json): Promise<Json> {
+  const schema = registered?.agent.output;
+  if (!schema) return answer;
+  const parsed = await parseShown(schema, answer, 'output');
+  return parsed.kind === 'valid' ? parsed.shown : answer;
 }
 
 export interface ParkInput {

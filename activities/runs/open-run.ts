@@ -5,10 +5,12 @@ import type { AgentPin } from '../../domain/rules/run.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
 import type { ForkOrigin } from '../../domain/rules/fork-origin.ts';
 import type { Json } from '../../domain/rules/json.ts';
+import { parseShown } from '../effects/carried-input.ts';
 import { jsonBody } from '../encryption/sealed-body.ts';
 import { copyTranscript } from './open-fork.ts';
 import { appendTranscript } from '../transcripts/transcript.ts';
 import type { RegisteredAgent } from './agent-registry.ts';
+import { codeInvalid } from './judge-terms.ts';
 import type { RunDeps } from './run-deps.ts';
 import type { PinnedBudget } from './run-origin.ts';
 
@@ -41,18 +43,19 @@ export async function openRun(deps: RunDeps, input: OpenInput): Promise<OpenResu
       FailureType.LedgerRolledBack,
     );
   }
-  const parsed = registered.agent.input.safeParse(run.input);
-  if (!parsed.success) {
-    const issues = parsed.error.issues.map(
-      ({ path, message }) => `${path.join('.') || 'input'}: ${message}`,
-    );
+  const parsed = await parseShown(registered.agent.input, run.input, 'input');
+  if (parsed.kind === 'invalid') {
     return {
       kind: 'rejected',
-      reason: `the input does not match ${input.agent}: ${issues.join('; ')}`,
+      reason: `the input does not match ${input.agent}: ${parsed.problem}`,
     };
   }
+  if (parsed.kind === 'threw') {
+    throw codeInvalid(`Agent "${input.agent}": \`input\``, `cannot judge: ${parsed.problem}`);
+  }
   if (run.agentHash !== null || run.isFinished) await reopen(deps, input);
-  await deps.database.transaction((tx) => pin(tx, registered, input, run));
+  const told = { ...run, input: parsed.shown };
+  await deps.database.transaction((tx) => pin(tx, registered, input, told));
   // Opened by an execution before this one, maybe of another build: the run keeps its description.
   const hash = run.agentHash ?? registered.pin.hash;
   return { kind: 'opened', agent: { ...registered.pin, hash }, seq: 0 };

@@ -32,8 +32,8 @@ interface Done<Input, Output> {
 }
 
 /** The receiver that honours a key for the effect does so for its compensation; a probe has to be its own. */
-export function toCompensation<Input, Output>(
-  tool: Tool<Input, Output>,
+export function toCompensation<Input, Output, Given>(
+  tool: Tool<Input, Output, Given>,
   compensate: Compensate<Input, Output>,
 ): AnyTool {
   const { run, probe = undefined } =

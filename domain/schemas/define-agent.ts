@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { CHILDREN_DEFAULT, DEPTH_DEFAULT } from '../rules/children.ts';
 import { type Duration, toMs } from '../rules/durations.ts';
 import type { Budget, CompactionPolicy } from '../rules/run.ts';
+import { requireCarried, rootProblem } from './check-schema.ts';
 import type { AnyTool } from './define-tool.ts';
 
 /** `provider/model`, as in `anthropic/claude-sonnet-5-5`. */
@@ -49,8 +50,9 @@ export const compactionSchema = z
 export interface AgentOptions<Input, Output> {
   /** `[a-z][a-z0-9-]*`: it becomes part of the CLI's and the UI's words. */
   readonly name: string;
+  /** Its defaults and transforms are applied: the model is told what comes out, as JSON. */
   readonly input: z.ZodType<Input>;
-  /** What the last answer must match, as JSON; absent: free text. */
+  /** What the last answer must match, as JSON, and what it becomes: defaults are applied. Absent: free text. */
   readonly output?: z.ZodType<Output>;
   readonly instructions: string;
   readonly tools: readonly AnyTool[];
@@ -102,6 +104,7 @@ export function defineAgent<Input, Output = string>(
   if (!/^[a-z][a-z0-9-]{0,63}$/.test(options.name)) {
     throw new TypeError(`Agent "${options.name}": a name is lower case letters, digits and dashes`);
   }
+  checkSchemas(options.name, options.input, options.output);
   const agents = (options.agents ?? []) as readonly Agent[];
   agents.forEach((agent) => checkSubAgent(options.name, agent));
   const names = [...options.tools, ...agents].map(({ name }) => name);
@@ -135,13 +138,27 @@ export function defineAgent<Input, Output = string>(
   };
 }
 
+/** Nothing that is JSON could be its answer. */
+const NOTHING = new Set(['undefined', 'void', 'never']);
+
+function checkSchemas(name: string, input: unknown, output: unknown): void {
+  requireCarried(`Agent "${name}": \`input\``, input);
+  if (output === undefined) return;
+  requireCarried(`Agent "${name}": \`output\``, output);
+  const { type } = (output as z.core.$ZodType)._zod.def;
+  if (!NOTHING.has(type)) return;
+  throw new TypeError(
+    `Agent "${name}": \`output\` is ${type}: no answer matches it; leave it away for free text`,
+  );
+}
+
 function checkSubAgent(parent: string, { name, description, input }: Agent): void {
   if (!description) {
     throw new TypeError(
       `Agent "${parent}": its sub-agent "${name}" needs a \`description\`: the model is told by it what to ask it for`,
     );
   }
-  if (!(input instanceof z.ZodObject)) {
+  if (rootProblem(input) !== undefined) {
     throw new TypeError(
       `Agent "${parent}": the input of its sub-agent "${name}" must be a z.object: models call with named arguments`,
     );

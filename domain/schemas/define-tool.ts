@@ -3,8 +3,8 @@ import type { z } from 'zod';
 import { type Contract, deriveContract } from '../rules/contract.ts';
 import { type Duration, toMs } from '../rules/durations.ts';
 import { LOCAL_TIMEOUT_MAX_MS } from '../rules/effect-outcome.ts';
-import type { Json } from '../rules/json.ts';
 import { RETENTION_SHARE } from '../rules/next-move.ts';
+import { requireArguments, requireCarried } from './check-schema.ts';
 import { type Compensate, toCompensation } from './compensation.ts';
 import type { ProbeResult } from './outcomes.ts';
 import type { ProbeContext, ToolContext } from './tool-context.ts';
@@ -44,12 +44,19 @@ export interface EffectDeclaration<Input, Output> {
   readonly pending?: { readonly within: Duration };
 }
 
-export interface ToolOptions<Input, Output> {
+// What a declaration with explicit types is given is left open.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export interface ToolOptions<Input, Output, Given = any> {
   /** `[a-z][a-z0-9_]*`, at most 64 characters: every provider accepts it. */
   readonly name: string;
   /** What the model reads. */
   readonly description: string;
-  readonly input: z.ZodType<Input>;
+  /**
+   * An object at its root, of values that JSON carries. What it makes of the model's JSON (defaults, transforms, a Date) is
+   * what `run`, `identity`, `amount`, `probe`, `compensate` and policies see; its checks may be asynchronous.
+   */
+  readonly input: z.ZodType<Input, Given>;
+  /** Judges what `run` returns, as JSON, and changes nothing of it. `z.void()` for a tool that returns nothing. */
   readonly output: z.ZodType<Output>;
   /** `'read'`: changes nothing. Absent or `'once'`: never resent. @default 'once' */
   readonly effect?: 'read' | 'once' | EffectDeclaration<Input, Output>;
@@ -87,11 +94,11 @@ export interface ToolOptions<Input, Output> {
 }
 
 /** A tool as Pawl keeps it; make one with `defineTool`. */
-export interface Tool<Input = never, Output = unknown> {
+export interface Tool<Input = never, Output = unknown, Given = Input> {
   readonly kind: 'pawl.tool';
   readonly name: string;
   readonly description: string;
-  readonly input: z.ZodType<Input>;
+  readonly input: z.ZodType<Input, Given>;
   readonly output: z.ZodType<Output>;
   readonly contract: Contract;
   readonly declaration: EffectDeclaration<Input, Output>;
@@ -115,26 +122,34 @@ export interface Tool<Input = never, Output = unknown> {
 /** Any tool, when only its data matters; inputs are parsed before `run` is called. */
 // A tool is contravariant in its input: `any` is the only type that all tools share.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
-export type AnyTool = Tool<any, any>;
+export type AnyTool = Tool<any, any, any>;
 
-/** The input of a tool, for `effect<typeof refund>('refund')`. */
-export type ToolInput<T> = T extends { readonly input: z.ZodType<infer Input> } ? Input : never;
-/** The output of a tool. */
+/** What a tool is given, before its schema makes anything of it; for `effect<typeof refund>('refund')`. */
+export type ToolInput<T> = T extends { readonly input: z.ZodType<unknown, infer Given> }
+  ? Given
+  : never;
+/** What a tool's `run` returns. */
 export type ToolOutput<T> = T extends { readonly output: z.ZodType<infer Output> } ? Output : never;
 
 const NAME = /^[a-z][a-z0-9_]{0,63}$/;
 const SENDS_MAX = 4;
 
-/** Declares a tool. Throws a `TypeError` that names the tool when the declaration contradicts itself. */
-export function defineTool<Input extends Json | object, Output>(
-  options: ToolOptions<Input, Output>,
-): Tool<Input, Output> {
+/**
+ * Declares a tool. Throws a `TypeError` that names the tool when the declaration contradicts itself, and when a schema is
+ * none that JSON can carry.
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in ToolOptions
+export function defineTool<Input, Output, Given = any>(
+  options: ToolOptions<Input, Output, Given>,
+): Tool<Input, Output, Given> {
   const { name, effect = 'once' } = options;
   if (!NAME.test(name)) {
     throw new TypeError(
       `Tool "${name}": a name is ${NAME.source}, so that every provider accepts it`,
     );
   }
+  requireArguments(`Tool "${name}": \`input\``, options.input);
+  requireCarried(`Tool "${name}": \`output\``, options.output);
   const declaration: EffectDeclaration<Input, Output> = typeof effect === 'string' ? {} : effect;
   const keyRetentionMs = declaration.key && toMs(declaration.key.retention);
   const local = options.local ?? false;
@@ -156,7 +171,7 @@ export function defineTool<Input extends Json | object, Output>(
       `Tool "${name}": a read changes nothing, so there is nothing to compensate`,
     );
   }
-  const tool: Tool<Input, Output> = {
+  const tool: Tool<Input, Output, Given> = {
     kind: 'pawl.tool',
     name,
     description: options.description,

@@ -27,6 +27,33 @@ export const refund = defineTool({
 exactly<ToolInput<typeof refund>>()<{ orderId: string; cents: number }>();
 exactly<ToolOutput<typeof refund>>()<{ refundId: string }>();
 
+export const booking = defineTool({
+  name: 'book',
+  description: 'Book.',
+  input: z.object({
+    cents: z.string().transform(Number),
+    due: z.iso.datetime().transform((text) => new Date(text)),
+    currency: z.string().default('EUR'),
+  }),
+  output: z.void(),
+  effect: {
+    identity: ({ due }) => [due.getTime()],
+    amount: ({ cents, currency }) => ({ minor: cents, currency }),
+  },
+  run: async (input) => {
+    exactly<{ cents: number; due: Date; currency: string }>()(input);
+  },
+  compensate: async (input) => exactly<Date>()(input.due),
+});
+
+// A workflow gives what the schema parses, run gets what it makes of it.
+exactly<ToolInput<typeof booking>>()<{
+  cents: string;
+  due: string;
+  currency?: string | undefined;
+}>();
+exactly<ToolOutput<typeof booking>>()<void>();
+
 const base = {
   name: 'refund',
   description: 'Refund an order.',
