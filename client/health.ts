@@ -22,7 +22,7 @@ const NODE_MINOR_MIN = 19;
 const CLOCK_DIFFERENCE_MS_MAX = 2_000;
 const PROVIDER_KEYS = ['ANTHROPIC_API_KEY', 'OPENAI_API_KEY'];
 /** A test holds it against the folder of migrations. */
-export const NEWEST_MIGRATION = '0009_operations';
+export const NEWEST_MIGRATION = '0012_roles';
 
 /** Runs every check; only a programmer's error throws. */
 export async function diagnose(

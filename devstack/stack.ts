@@ -96,23 +96,26 @@ const LOGINS = {
   clientUrl: ['pawl_client', 'pawl_service'],
 } as const;
 
-/** The two logins of a development stack; their password stays in the data directory. */
+/** The two logins of a development stack; their passwords, one each, stay in the data directory. */
 async function createLogins(
   adminUrl: string,
   dataDir: string,
 ): Promise<{ workerUrl: string; clientUrl: string }> {
-  const password = readOrMakeSecret(join(dataDir, 'login-password'));
+  const passwordOf = (login: string): string =>
+    readOrMakeSecret(join(dataDir, `${login}-password`));
   await withClient(adminUrl, async (client) => {
     for (const [login, group] of Object.values(LOGINS)) {
       const { rowCount } = await client.query('select 1 from pg_roles where rolname = $1', [login]);
       const verb = rowCount ? 'alter' : 'create';
-      await client.query(`${verb} role ${login} login password ${pg.escapeLiteral(password)}`);
+      await client.query(
+        `${verb} role ${login} login password ${pg.escapeLiteral(passwordOf(login))}`,
+      );
       await client.query(`grant ${group} to ${login}`);
     }
   });
   return {
-    workerUrl: withLogin(adminUrl, LOGINS.workerUrl[0], password),
-    clientUrl: withLogin(adminUrl, LOGINS.clientUrl[0], password),
+    workerUrl: withLogin(adminUrl, LOGINS.workerUrl[0], passwordOf(LOGINS.workerUrl[0])),
+    clientUrl: withLogin(adminUrl, LOGINS.clientUrl[0], passwordOf(LOGINS.clientUrl[0])),
   };
 }
 

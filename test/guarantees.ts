@@ -56,6 +56,12 @@ export const guarantees = {
   'order-not-authority':
     'Whoever can reach Temporal may delay, repeat or stop work: activities with any input, forged results and signals send nothing that the ledger does not permit and store no outcome; what no row backs is refused, counted and shown by `pawl doctor`.',
 
+  'tenants-apart':
+    'A database login that is bound to a tenant reads and writes rows of that tenant only, in every table, as a worker and as a client.',
+  'approvals-by-database':
+    'The database itself refuses a decision by who asked, under any spelling of the name, and one after the expiry; the time of a decision is that of its clock.',
+  'keys-stay': "The client's role can wrap the key of a run anew, and cannot take it away.",
+
   // The laws of an effect (ARCHITECTURE.md).
   'law-01-ids':
     'An effect has the same id in every execution of the same step: nothing of it comes from Temporal ids, model output, attempts, time or dice.',

@@ -40,6 +40,8 @@ export async function migrate(
       singleTransaction: true,
       log: () => undefined,
     });
+    // Tables that are new, where logins are bound to tenants.
+    await client.query('select pawl.guard_tenants()');
     // The runner has committed what it applied; this ends a transaction in which there was nothing to do.
     await client.query('commit');
     return applied.map(({ name }) => name);

@@ -222,6 +222,9 @@ const tables: Record<string, string[]> = {
   refusals: words(`
     what count first_at last_at activity workflow_id why
   `),
+  tenant_logins: words(`
+    login tenant
+  `),
   compensations: words(`
     tenant run_key id effects asked_by asked_at
   `),

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect } from '@jest/globals';
 import fc from 'fast-check';
 import pg from 'pg';
+import { migrate } from '../../activities/ledger/migrate.ts';
 import { INVISIBLE_RANGES, normaliseName } from '../../domain/rules/names.ts';
 import {
   createTestDatabase,
@@ -11,24 +12,12 @@ import {
 import { guarantee } from '../guarantee.ts';
 import { sampleSeeded } from '../unit/support-properties.ts';
 
-const INVISIBLE = INVISIBLE_RANGES.map(
-  ([from, to]) => `${escape(Math.max(from, 1))}-${escape(to)}`,
-).join('');
-
-function escape(codePoint: number): string {
-  return `\\U${codePoint.toString(16).padStart(8, '0')}`;
-}
-
-/** `normaliseName` of domain/rules/names.ts, as SQL writes it. */
-const IN_SQL = `btrim(regexp_replace(normalize(replace(
-  lower(upper(lower(regexp_replace(normalize(x, NFKC), '[${INVISIBLE}]', '', 'g') collate "und-x-icu"))),
-  'ς', 'σ'), NFKC), ' +', ' ', 'g'), ' ')`;
-
 let database: TestDatabase;
 let client: pg.Client;
 
 beforeAll(async () => {
   database = await createTestDatabase();
+  await migrate(database.url);
   client = new pg.Client({ connectionString: database.url });
   await client.connect();
 });
@@ -40,7 +29,7 @@ afterAll(async () => {
 
 async function normaliseInSql(names: readonly string[]): Promise<string[]> {
   const { rows } = await client.query<{ form: string }>(
-    `select ${IN_SQL} as form from unnest($1::text[]) with ordinality as t(x, at) order by at`,
+    `select pawl.normalise_name(x) as form from unnest($1::text[]) with ordinality as t(x, at) order by at`,
     [names],
   );
   return rows.map(({ form }) => form);
