@@ -1,5 +1,6 @@
 // The HTTP side of callbacks, for any server that speaks the Fetch API: verifies, reads, stores. It never logs a body.
 import type { Json } from '../domain/rules/json.ts';
+import { member, messageOfThrown } from '../domain/rules/thrown.ts';
 import type { CallbackAnswer, CallbackMessage, CallbackReading } from './callbacks.ts';
 import { ArgumentInvalidError, CallbackConflictError, ExitCode, isPawlError } from './errors.ts';
 import { createWebhookVerifier, type VerifyWebhook } from './webhook-signature.ts';
@@ -135,13 +136,18 @@ function readMessage({ read }: CallbackReceiver, bytes: Uint8Array): Reading {
 
 /** The fields where there are some; a parser's own message may quote the body, and stays here. */
 function describeUnreadable(error: unknown): string {
-  if (error instanceof SyntaxError) return 'The body is not JSON.';
-  const issues = error instanceof Error && 'issues' in error ? error.issues : undefined;
-  if (!Array.isArray(issues)) return error instanceof Error ? error.message : String(error);
-  const fields = (issues as { path?: unknown[]; message?: string }[]).map(
-    ({ path = [], message = 'invalid' }) => `${path.join('.') || 'the body'}: ${message}`,
-  );
-  return fields.join('; ');
+  if (member(error, 'name') === 'SyntaxError') return 'The body is not JSON.';
+  const issues = member(error, 'issues');
+  try {
+    if (!Array.isArray(issues)) return messageOfThrown(error);
+    const fields = (issues as { path?: unknown[]; message?: string }[]).map(
+      ({ path = [], message = 'invalid' }) =>
+        `${path.map(String).join('.') || 'the body'}: ${message}`,
+    );
+    return fields.join('; ');
+  } catch {
+    return messageOfThrown(error);
+  }
 }
 
 const RETRY_AFTER_SECONDS = 5;

@@ -1,6 +1,6 @@
 // One call of a read: never ledgered, repeated up to the tool's own limit, the same for a run and a plain workflow.
 import type { Context } from '@temporalio/activity';
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { nextDelayMs } from '../../domain/rules/backoff.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
 import { describeThrown } from '../../domain/rules/thrown.ts';
@@ -9,6 +9,7 @@ import { systemClock, withDeadline } from '../clock.ts';
 import { shortId } from '../effects/fingerprint.ts';
 import { type Judged, judgeOutput } from '../effects/judge-output.ts';
 import { noTransaction } from '../effects/tool-run.ts';
+import { toErrorName } from '../error-facts.ts';
 import { joinSignals } from '../join-signals.ts';
 import type { RunDeps } from './run-deps.ts';
 
@@ -41,6 +42,12 @@ export async function callRead(
     }),
   );
   return judgeOutput(tool, output);
+}
+
+/** What a read threw when it was cancelled: Temporal's encoder follows causes without end, and reads what may throw. */
+export function cancelledRead(error: unknown): Error {
+  const isCancel = error instanceof CancelledFailure || toErrorName(error) === 'AbortError';
+  return isCancel ? (error as Error) : new Error(describeThrown(error));
 }
 
 /** A failed read that is tried again, after a delay of ours. */

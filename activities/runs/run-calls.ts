@@ -14,7 +14,7 @@ import { toStorable } from '../ledger/storable.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import { requireTool } from './agent-registry.ts';
 import { requireOwnRun, toClaim } from './backing.ts';
-import { callRead, retryRead } from './call-read.ts';
+import { callRead, cancelledRead, retryRead } from './call-read.ts';
 import type { StoredResult } from './previous-calls.ts';
 import type { RunDeps } from './run-deps.ts';
 import { runEffectCall } from './run-effect-call.ts';
@@ -127,7 +127,7 @@ async function runRead(
     const message = `the result does not match the tool's output schema: ${problem}`;
     return await storeRead(deps, input, row, { ok: false, code: 'output_invalid', message });
   } catch (error) {
-    if (context.cancellationSignal.aborted) throw error;
+    if (context.cancellationSignal.aborted) throw cancelledRead(error);
     if (isRefusal(error)) {
       return storeRead(deps, input, row, { ok: false, code: error.code, message: error.message });
     }

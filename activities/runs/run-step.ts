@@ -11,7 +11,7 @@ import { type CarriedInput, carryInput } from '../effects/carried-input.ts';
 import { type IsGivenUp, withHeartbeat } from '../heartbeat.ts';
 import { effectId } from '../../domain/rules/ids.ts';
 import { unbacked } from '../ledger/unbacked.ts';
-import { callRead, retryRead } from './call-read.ts';
+import { callRead, cancelledRead, retryRead } from './call-read.ts';
 import { codeInvalid, judgeTerms } from './judge-terms.ts';
 import { storageProblem, toIntent } from './propose-call.ts';
 import { requireTool } from './agent-registry.ts';
@@ -93,7 +93,7 @@ async function readStep(
   } catch (error) {
     if (isRefusal(error))
       return { kind: 'refused', code: error.code, message: error.message, seq: 0 };
-    if (context.cancellationSignal.aborted) throw error;
+    if (context.cancellationSignal.aborted) throw cancelledRead(error);
     const attempt = attemptOf(context.info, step);
     if (attempt >= tool.sendsMax) return { kind: 'failed', message: describeThrown(error), seq: 0 };
     throw retryRead(tool, attempt, error, deps.random());

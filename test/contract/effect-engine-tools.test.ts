@@ -67,6 +67,16 @@ describe('a tool that fails before it writes', () => {
     });
   });
 
+  it('a compensation that fails before it sends → in doubt: what was done stands, and a human is asked', async () => {
+    const tool = onceWith(() => Promise.reject(new TypeError('output is null')));
+    const { intent } = newCase(tool, { compensates: 'some effect' });
+    expect(await at.engine.perform(tool, intent)).toMatchObject({
+      kind: 'in_doubt',
+      reason: expect.stringContaining('TypeError: output is null; undo it by hand, then settle'),
+    });
+    expect(await at.ledger.kinds(intent)).toEqual(['intended', 'doubted']);
+  });
+
   it('arguments that no longer parse → a definite no, without a retry', async () => {
     const tool = at.keyed();
     const { intent } = newCase(tool, { arguments: { reference: 7 } });

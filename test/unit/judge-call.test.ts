@@ -3,8 +3,10 @@ import { describe, expect, it } from '@jest/globals';
 import { ApplicationFailure } from '@temporalio/common';
 import fc from 'fast-check';
 import { z } from 'zod';
+import { inputFingerprint, parseStored } from '../../activities/effects/carried-input.ts';
 import type { Policy } from '../../activities/policy/policy.ts';
 import { createAgentRegistry } from '../../activities/runs/agent-registry.ts';
+import { judgeFinal } from '../../activities/runs/final-answer.ts';
 import { judgeTerms } from '../../activities/runs/judge-terms.ts';
 import {
   type CallContext,
@@ -13,6 +15,7 @@ import {
 } from '../../activities/runs/propose-call.ts';
 import type { Json } from '../../domain/rules/json.ts';
 import type { PolicyRequest } from '../../domain/rules/policy.ts';
+import type { ModelAnswer } from '../../domain/rules/transcript.ts';
 import { defineAgent } from '../../domain/schemas/define-agent.ts';
 import {
   type AnyTool,
@@ -234,4 +237,78 @@ describe('a call under its schema', () => {
       );
     },
   );
+});
+
+describe('a final answer under a schema of an agent', () => {
+  const said = (text: string): ModelAnswer => ({
+    parts: [{ kind: 'text', text }],
+    stopReason: 'end',
+    servedModel: 'm',
+    usage: { inputTokens: 1, outputTokens: 1, cachedInputTokens: 0 },
+  });
+
+  async function judgeAnswer(output: z.ZodType, text: string) {
+    const model = { primary: 'test/m' };
+    const agent = defineAgent({
+      ...{ name: 'a', input: z.unknown(), output, instructions: '', tools: [], model },
+    });
+    const registered = (await createAgentRegistry([agent])).agents.get('a');
+    if (!registered) throw new Error('no agent');
+    return judgeFinal(registered, said(text));
+  }
+
+  it('an asynchronous check, a default → awaited, filled in', async () => {
+    const output = z.object({
+      a: z.string().refine((a) => Promise.resolve(a === 'x'), 'is wrong'),
+    });
+    expect(await judgeAnswer(output, '{"a":"x"}')).toEqual({ isValid: true });
+    expect(await judgeAnswer(output, '{"a":"y"}')).toEqual({
+      isValid: false,
+      problem: 'a: is wrong',
+    });
+    const lenient = z.object({ a: z.string().default('x') });
+    expect(await judgeAnswer(lenient, '{}')).toEqual({ isValid: true });
+  });
+
+  guarantee(
+    'judging-is-total',
+    'a refine or transform that throws anything → told, and counted',
+    () =>
+      checkAsyncProperty(
+        fc.asyncProperty(oddThrows, fc.boolean(), async (make, isTransform) => {
+          const throws = (): never => {
+            throw make();
+          };
+          const output = isTransform ? z.unknown().transform(throws) : z.unknown().refine(throws);
+          expect(await judgeAnswer(output, '{}')).toMatchObject({
+            isValid: false,
+            problem: expect.stringContaining('a check of the schema failed'),
+          });
+        }),
+        100,
+      ),
+  );
+});
+
+describe('what a compensation is given', () => {
+  it('any stored output, under any output schema → as it is: a fact is not judged again', () => {
+    const tool = defineTool({
+      name: 'pay',
+      description: 'Pay.',
+      input: z.object({ cents: z.string().transform(Number) }),
+      output: z.strictObject({ id: z.uuid() }),
+      run: () => Promise.reject(new Error('no run')),
+      compensate: () => Promise.resolve(),
+    });
+    const schema = tool.compensation?.input ?? z.never();
+    return checkAsyncProperty(
+      fc.asyncProperty(fc.jsonValue(), async (output) => {
+        const done = { input: { cents: '5' }, output } as Json;
+        expect(
+          await parseStored(schema, { arguments: done, fingerprint: inputFingerprint(done) }),
+        ).toMatchObject({ kind: 'valid', value: { input: { cents: 5 }, output } });
+      }),
+      100,
+    );
+  });
 });
