@@ -60,7 +60,9 @@ export async function startCodecServer(options: CodecServerOptions): Promise<Cod
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(port, host, resolve);
+    server
+      .once('error', (error) => reject(cannotListen(host, port, error)))
+      .listen(port, host, resolve);
   });
   const { port: bound } = server.address() as AddressInfo;
   return {
@@ -71,6 +73,12 @@ export async function startCodecServer(options: CodecServerOptions): Promise<Cod
         server.closeAllConnections();
       }),
   };
+}
+
+function cannotListen(host: string, port: number, { message }: Error): ArgumentInvalidError {
+  return new ArgumentInvalidError(
+    `The codec server cannot listen on ${host}, port ${port}: ${message}. Choose another --host or --port.`,
+  );
 }
 
 function checkOrigin(origin: string): void {

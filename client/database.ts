@@ -147,10 +147,16 @@ export function toClientError(address: string, error: unknown): unknown {
   if (isEncryptionError(error)) return new EncryptionRefusedError(error.code, message, error);
   if (MISSING.has(code)) return new DatabaseNotMigratedError(address, message, error);
   if (DENIED.has(code)) return new DatabaseDeniedError(address, message, error);
-  if (CONNECTION_CODE.test(code) || CONNECTION_MESSAGE.test(message)) {
+  if (isSocketError(error) || CONNECTION_CODE.test(code) || CONNECTION_MESSAGE.test(message)) {
     return new DatabaseUnreachableError(address, message || code, error);
   }
   return error;
+}
+
+/** Whatever the system said of a socket: a path that is none, a port that is closed, a network that is gone. */
+function isSocketError(error: unknown): boolean {
+  const call = typeof error === 'object' && error !== null && 'syscall' in error && error.syscall;
+  return call === 'connect' || call === 'getaddrinfo' || call === 'read' || call === 'write';
 }
 
 function codeOf(error: unknown): string {

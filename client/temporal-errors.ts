@@ -1,10 +1,14 @@
 // What Temporal's SDK and gRPC throw, read: which of it a user can do something about.
-import { NamespaceUnknownError, TemporalUnreachableError } from './errors.ts';
+import { ArgumentInvalidError, NamespaceUnknownError, TemporalUnreachableError } from './errors.ts';
 
 /** gRPC's code. */
 export const NOT_FOUND = 5;
 // gRPC: DEADLINE_EXCEEDED, UNAVAILABLE; CANCELLED comes when the channel is closed under a call.
 const UNREACHABLE_STATUS = new Set([1, 4, 14]);
+// gRPC: UNKNOWN, UNIMPLEMENTED, INTERNAL: something listens there, and it is not a Temporal that works.
+const FOREIGN_STATUS = new Set([2, 12, 13]);
+// gRPC: what Temporal says of a name or an id that it does not take.
+const INVALID_ARGUMENT = 3;
 // gRPC: UNAUTHENTICATED, PERMISSION_DENIED.
 const REFUSED_STATUS = new Set([7, 16]);
 
@@ -16,6 +20,12 @@ export function toTemporalError(error: unknown, address: string, namespace: stri
   const isNamespaceMissing = status === NOT_FOUND && /namespace/i.test(reasonOf(error));
   if (isNamespaceMissing) return new NamespaceUnknownError(address, namespace);
   if (status === undefined) return error;
+  if (status === INVALID_ARGUMENT)
+    return new ArgumentInvalidError(`Temporal refuses: ${reasonOf(error)}`);
+  if (FOREIGN_STATUS.has(status)) {
+    const why = `what listens there is no Temporal that works (${reasonOf(error)})`;
+    return new TemporalUnreachableError(address, why, error);
+  }
   if (UNREACHABLE_STATUS.has(status) || REFUSED_STATUS.has(status)) {
     return new TemporalUnreachableError(address, reasonOf(error), error);
   }

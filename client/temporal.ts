@@ -135,7 +135,14 @@ export function createTemporal(
     listOpenRuns: (taskQueue, limit) => call(({ client }) => listOpen(client, taskQueue, limit)),
     filterOpen: (workflowIds) => call(({ client }) => filterOpen(client, workflowIds)),
     standing: (workflowId) => call(({ client }) => findStanding(client, workflowId)),
-    compensate: async (input, start) => compensate(await connect(), input, start),
+    compensate: async (input, start) => {
+      const connected = await connect();
+      try {
+        return await compensate(connected, input, start);
+      } catch (error) {
+        throw start.signal?.aborted ? error : toTemporalError(error, address, namespace);
+      }
+    },
     fetchHistory: (workflowId) => call(({ client }) => fetchHistory(client, workflowId, address)),
     deleteHistories: (workflowIds) =>
       call((opened) => deleteHistories(opened, namespace, workflowIds)),
@@ -241,7 +248,13 @@ async function compensate(
     });
     return (await handle.result()) as CompensationReport;
   };
-  return signal ? connection.withAbortSignal(signal, work) : work();
+  if (!signal) return work();
+  signal.throwIfAborted();
+  // The SDK does not hear of an abort between two calls.
+  const aborted = new Promise<never>((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  return Promise.race([connection.withAbortSignal(signal, work), aborted]);
 }
 
 async function send(client: Client, workflowId: string, signal: WakeSignal): Promise<void> {

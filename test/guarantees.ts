@@ -204,6 +204,8 @@ export const guarantees = {
     'The codec server and the handler of callbacks answer every whole request and outlive broken ones: odd targets, headers, bodies, chunks, lengths and connections that are cut.',
   'seen-as-it-is':
     'What a person is shown of a call is what runs: every letter is seen or written out, two different arguments never look alike in any normal form, no line of theirs begins like a label of ours; in text, in JSON, and in the UI of Temporal.',
+  'typed-lines':
+    'Every command over generated options and arguments ends with an exit code of the table and a sentence: no stack trace, no raw code of a database, nothing hangs.',
   'typed-input':
     'JSON that people write is taken as it is written, or refused with the place: a number that loses digits, a repeated key, NUL, half a surrogate pair, too many levels.',
 

@@ -8,7 +8,7 @@ import { createCallbackHandler } from '../../client/callback-handler.ts';
 import { type CodecServer, startCodecServer } from '../../client/codec-server.ts';
 import { toRequestListener } from '../../client/request-listener.ts';
 import { guarantee } from '../guarantee.ts';
-import { checkPropertyAsync } from './support-properties.ts';
+import { checkAsyncProperty } from './support-properties.ts';
 
 const TOKEN = 'a token of at least 32 characters';
 const RUNS = Number(process.env['PAWL_FUZZ_CASES'] ?? 150);
@@ -170,7 +170,7 @@ describe.each(['codec', 'callbacks'] as const)('the %s door', (door) => {
     'http-doors',
     'whole requests of any kind → answered with a refusal or a greeting, and it lives',
     async () => {
-      await checkPropertyAsync(
+      await checkAsyncProperty(
         fc.asyncProperty(whole, async (sent) => {
           const answer = await send(ports[door], sent);
           // A CONNECT that nobody serves is hung up on by node:http.
@@ -187,7 +187,7 @@ describe.each(['codec', 'callbacks'] as const)('the %s door', (door) => {
     'http-doors',
     'requests that break off or lie about themselves → it lives',
     async () => {
-      await checkPropertyAsync(
+      await checkAsyncProperty(
         fc.asyncProperty(broken, async (sent) => {
           expect(await send(ports[door], sent)).not.toMatch(/^HTTP\/1\.1 5/);
         }),
