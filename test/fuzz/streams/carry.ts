@@ -40,14 +40,14 @@ export async function createCarrier(): Promise<Carrier> {
     anthropic: createAnthropicProvider(account),
     openai: createOpenAiProvider(account),
   };
-  const { signal } = new AbortController();
   return {
     read(format, body, isOnSocket) {
       next = body;
       const answered = (): Promise<Response> =>
         Promise.resolve(new Response(body, { headers: HEADERS }));
       return adapters[format].call(REQUEST, {
-        signal,
+        // One for all would gather the listeners of all.
+        signal: new AbortController().signal,
         onChunk: () => undefined,
         idempotencyKey: 'key',
         ...(isOnSocket ? {} : { fetch: answered }),

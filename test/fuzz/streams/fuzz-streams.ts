@@ -3,11 +3,9 @@ import type { Message, ModelAnswer, Part } from '../../../domain/rules/transcrip
 import { ModelCallError } from '../../../activities/models/model-provider.ts';
 import type { FuzzReport, FuzzRun } from '../kinds.ts';
 import { type Carrier, createCarrier } from './carry.ts';
-import { createDice, type Dice } from './dice.ts';
+import { type ChangedStream, changeStream } from './change-stream.ts';
 import { findRefusal, judgeAnswer, sentCalls, type Violation, VIOLATIONS } from './judge.ts';
-import { mutate, textOf } from './mutate.ts';
-import { intactCalls, readWire, signOf, type Wire } from './oracle.ts';
-import { type Format, record, type RecordedStream, type StreamEvent } from './recorded.ts';
+import { intactCalls, signOf } from './oracle.ts';
 
 /** One of so many goes over a real socket. */
 const SOCKET_SHARE = 20;
@@ -30,16 +28,6 @@ export async function fuzzStreams({ seed, cases, onProgress }: FuzzRun): Promise
   }
 }
 
-/** One changed stream. */
-interface Case {
-  readonly number: number;
-  readonly stream: RecordedStream;
-  readonly events: readonly StreamEvent[];
-  readonly changes: readonly string[];
-  readonly body: string;
-  readonly wire: Wire;
-}
-
 class StreamFuzzer {
   readonly #carrier: Carrier;
   readonly #seed: number;
@@ -54,14 +42,13 @@ class StreamFuzzer {
   }
 
   async run(number: number): Promise<void> {
-    const dice = createDice(this.#seed * 1_000_003 + number);
-    const odd = createCase(number, dice);
+    const odd = changeStream(this.#seed, number);
     const { format } = odd.stream;
     this.#count(`streams of ${format}`);
     const isOnSocket = number % SOCKET_SHARE === 0;
     if (isOnSocket) this.#count('of them over a real socket');
     try {
-      this.#take(odd, await this.#carrier.read(format, odd.body, isOnSocket), dice);
+      this.#take(odd, await this.#carrier.read(format, odd.body, isOnSocket));
     } catch (error) {
       this.#fail(odd, error);
     }
@@ -78,7 +65,7 @@ class StreamFuzzer {
     };
   }
 
-  #take(odd: Case, answer: ModelAnswer, dice: Dice): void {
+  #take(odd: ChangedStream, answer: ModelAnswer): void {
     const { stream, events, wire } = odd;
     this.#count(`answers: ${answer.stopReason}`);
     const sent = sentCalls(answer);
@@ -86,11 +73,12 @@ class StreamFuzzer {
     const intact = intactCalls(stream.format, stream.events, events, stream.calls);
     const judged = { format: stream.format, answer, wire, intact };
     for (const violation of judgeAnswer(judged)) this.#violate(odd, violation, answer);
-    this.#goOn(odd, answer, dice);
+    this.#goOn(odd, answer);
   }
 
   /** The next turn, with the results or, as after an answer that is not acted on, without. */
-  #goOn(odd: Case, answer: ModelAnswer, dice: Dice): void {
+  #goOn(odd: ChangedStream, answer: ModelAnswer): void {
+    const { dice } = odd;
     if (odd.number % CONVERSATION === 0) this.#messages = [];
     const hasResults = answer.stopReason === 'tool-calls' && dice.chance(0.9);
     this.#messages.push(
@@ -112,7 +100,7 @@ class StreamFuzzer {
     this.#messages = [];
   }
 
-  #fail(odd: Case, error: unknown): void {
+  #fail(odd: ChangedStream, error: unknown): void {
     const isFailure = error instanceof ModelCallError;
     this.#count(isFailure ? `failed: ${error.facts.kind}` : 'stray errors');
     if (!isFailure) this.#violate(odd, 'strayError', String(error));
@@ -123,7 +111,7 @@ class StreamFuzzer {
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }
 
-  #violate(odd: Case, violation: Violation, what: unknown): void {
+  #violate(odd: ChangedStream, violation: Violation, what: unknown): void {
     this.#violations.set(violation, (this.#violations.get(violation) ?? 0) + 1);
     if (this.#examples.length >= EXAMPLES_MAX) return;
     const { number, changes, body } = odd;
@@ -134,27 +122,9 @@ class StreamFuzzer {
   }
 }
 
-function createCase(number: number, dice: Dice): Case {
-  const format: Format = dice.pick(['anthropic', 'openai']);
-  const stream = record(format, dice, `c${number}`);
-  const events = structuredClone(stream.events) as StreamEvent[];
-  const changes = mutate(events, dice, format);
-  const body = events.map((event) => toBytes(format, event)).join('');
-  return { number, stream, events, changes, body, wire: readWire(format, body) };
-}
-
-function toBytes(format: Format, event: StreamEvent): string {
-  const type = (event.value as { type?: unknown } | null)?.type;
-  const name =
-    format === 'anthropic' && typeof type === 'string'
-      ? `event: ${type.replaceAll(/\s/g, '')}\n`
-      : '';
-  return `${name}data: ${textOf(event)}\n\n`;
-}
-
 /** A signature is the provider's alone to check: thinking that lost a piece on its way can't be told from whole one. */
 function keepSignedThinking(
-  odd: Case,
+  odd: ChangedStream,
   parts: readonly Part[],
   onLost: () => void,
 ): readonly Part[] {
