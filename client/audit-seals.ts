@@ -269,6 +269,9 @@ const CROSS_CHECKS: readonly string[] = [
        where tenant = $1 and run_key = $2
        union all
        select cost_micro_usd, input_tokens, cached_input_tokens, output_tokens from pawl.compactions
+       where tenant = $1 and run_key = $2
+       union all
+       select cost_micro_usd, input_tokens, cached_input_tokens, output_tokens from pawl.model_answers
        where tenant = $1 and run_key = $2) s) n
    cross join lateral (values ('cost', r.cost_micro_usd, n.cost), ('number of input tokens', r.input_tokens, n.input),
      ('number of cached tokens', r.cached_input_tokens, n.cached),

@@ -12,11 +12,18 @@ export interface ResumeAnswer extends ControlAnswer {
   /**
    * What there was to resume. `not-started`: its workflow had never been started. `lost`: Temporal no longer knew its
    * workflow. `terminated`: its workflow had ended in Temporal before the run did. Both are started again, and go on from
-   * what the ledger holds. `cancelled`: it is not started again, and the next sweep closes it. `nothing`: neither paused
-   * nor stuck.
+   * what the ledger holds. `cancelled`: it is not started again, and the next sweep closes it. `waiting`: for a model
+   * whose provider had asked for it. `nothing`: none of these.
    */
   readonly was:
-    'paused' | 'stuck' | 'not-started' | 'lost' | 'terminated' | 'cancelled' | 'nothing';
+    | 'paused'
+    | 'stuck'
+    | 'waiting'
+    | 'not-started'
+    | 'lost'
+    | 'terminated'
+    | 'cancelled'
+    | 'nothing';
 }
 
 /** See PawlClient.resume. */
@@ -90,5 +97,6 @@ function refuseWhatCannot(run: RunView, standing: ExecutionStanding): void {
 
 function whatWas(run: RunView): ResumeAnswer['was'] {
   if (run.pausedAt) return 'paused';
+  if (run.status === 'waiting_model') return 'waiting';
   return run.status === 'stuck' ? 'stuck' : 'nothing';
 }

@@ -7,6 +7,7 @@ import { type ApprovalView, listApprovals, PENDING_COUNT } from './approval-view
 import type { ClientContext } from './context.ts';
 import { type EffectView, listEffects } from './effect-views.ts';
 import { resolveRunKey } from './ids.ts';
+import { listUnusedAnswers, type UnusedAnswerView } from './unused-answers.ts';
 
 /** Derived from rows; a finished run has the kind of its result instead, such as `completed`. */
 export const RunStatus = {
@@ -15,6 +16,8 @@ export const RunStatus = {
   WaitingApproval: 'waiting_approval',
   /** A session has answered, and its user has said nothing since. */
   WaitingUser: 'waiting_user',
+  /** Every model that may be asked wants to be asked later: `modelWait` says when, a resume ends it. */
+  WaitingModel: 'waiting_model',
   InDoubt: 'in_doubt',
   Paused: 'paused',
   Cancelling: 'cancelling',
@@ -47,6 +50,8 @@ export interface RunView {
   readonly costMicroUsd: number;
   readonly result: RunResult | null;
   readonly stuckCause: Json;
+  /** A wait that a model's provider has asked for and that is not over; `until` is an ISO time. */
+  readonly modelWait: { readonly until: string; readonly reason: string } | null;
   readonly pausedAt: Date | null;
   readonly pausedBy: string | null;
   readonly cancelledAt: Date | null;
@@ -55,6 +60,8 @@ export interface RunView {
   readonly updatedAt: Date;
   readonly finishedAt: Date | null;
 }
+
+const IS_WAITING = `(r.finished_at is null and (r.model_wait->>'until')::timestamptz > clock_timestamp())`;
 
 // In order of what a human must know first.
 /** How a run stands, from its rows: for the aliases of `RUNS`. */
@@ -67,6 +74,7 @@ export const STATUS = `case
     when e.open_doubts > 0 then 'in_doubt'
     when a.pending > 0 then 'waiting_approval'
     when r.agent_hash is null then 'starting'
+    when ${IS_WAITING} then 'waiting_model'
     when r.is_session and not s.has_words and s.has_answered then 'waiting_user'
     else 'running'
   end`;
@@ -80,7 +88,7 @@ export const RUNS = `
     r.workflow_id as "workflowId", r.is_session as "isSession",
     r.parent_run_key as "parentRunKey", r.input_tokens as "inputTokens", r.output_tokens as "outputTokens",
     r.cached_input_tokens as "cachedInputTokens", r.cost_micro_usd as "costMicroUsd", r.result,
-    r.stuck_cause as "stuckCause", c.paused_at as "pausedAt", c.paused_by as "pausedBy",
+    r.stuck_cause as "stuckCause", case when ${IS_WAITING} then r.model_wait end as "modelWait", c.paused_at as "pausedAt", c.paused_by as "pausedBy",
     c.cancelled_at as "cancelledAt", c.cancelled_by as "cancelledBy", r.created_at as "createdAt",
     r.updated_at as "updatedAt", r.finished_at as "finishedAt"
   from pawl.runs r
@@ -193,6 +201,8 @@ export interface RunDetails {
   readonly output: Json;
   readonly turns: readonly TurnView[];
   readonly compactions: readonly CompactionView[];
+  /** Paid for, counted, and not used. */
+  readonly unusedAnswers: readonly UnusedAnswerView[];
   readonly calls: readonly CallView[];
   readonly effects: readonly EffectView[];
   /** With their decisions. */
@@ -220,23 +230,26 @@ export async function showRun(
   const runKey = await resolveRunKey(context, typed);
   // One more of each than is shown: whether there are more is known then.
   const last = limit + 1;
-  const [run, body, turns, compactions, calls, effects, approvals, messages] = await Promise.all([
+  const found = await Promise.all([
     findRun(context, runKey),
     readBody(context, runKey),
     listTurns(context, runKey, last),
     listCompactions(context, runKey),
+    listUnusedAnswers(context, runKey, last),
     listCalls(context, runKey, { last }),
     listEffects(context, { runKey, last }),
     listApprovals(context, { runKey, last }),
     listMessages(context, runKey, last),
   ]);
+  const [run, body, turns, compactions, unusedAnswers, calls, effects, approvals, messages] = found;
   if (!run) throw new Error(`The run ${runKey} disappeared while it was read`);
-  const lists = { turns, calls, effects, approvals, messages };
+  const lists = { turns, unusedAnswers, calls, effects, approvals, messages };
   const cut = Object.entries(lists).flatMap(([name, rows]) => (rows.length > limit ? [name] : []));
   const details = {
     run,
     ...body,
     compactions,
+    unusedAnswers: unusedAnswers.slice(-limit),
     turns: turns.slice(-limit),
     calls: calls.slice(-limit),
     effects: effects.slice(-limit),

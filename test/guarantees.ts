@@ -136,6 +136,12 @@ export const guarantees = {
   'stuck-visible':
     'A run that cannot go on is parked as stuck with its cause, in `pawl show` and in the UI, and goes on after `pawl resume`.',
 
+  'paid-once':
+    "A model's answer that has arrived is stored and its usage counted once before anything judges it, whatever it holds; a worker that dies, a judgement that throws or a database that refuses it buys no second one.",
+  'whole-or-nothing':
+    'Of an answer that is cut, refused, paused or unusable nothing is carried out; one whose pieces cannot be told apart is unusable, so that arguments never reach another call. It is asked for again within a limit, a refusal ends the run as refused, and none of them counts as completed.',
+  'visible-waits':
+    'A provider that asks for a long wait is given at most ten minutes: another model is asked at once, or the wait is shown with its end and a resume ends it.',
   'no-silent-retries':
     'The same failure of our own or of user code, three times in a row in one step, on whichever workers, parks the run as stuck with the cause; an outage of the database for a month ends no step.',
   'shutdown-is-no-cancel':
@@ -213,8 +219,6 @@ export const guarantees = {
     "Whatever a user's code throws or returns while a call is judged, the judgement ends: the model is told, or the run is stuck with `Code.Invalid`; no thrown value breaks the code that reports it.",
 
   // What models answer.
-  'whole-or-nothing':
-    'An answer whose pieces cannot be told apart or put together is unusable, so that no call of it is carried out; arguments never reach another call.',
   'answers-read':
     'An answer that has arrived is read, whatever it holds: with its usage, and without an error that would buy it again.',
   'arguments-exact':

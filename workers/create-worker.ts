@@ -34,6 +34,7 @@ import { DEFAULT_TENANT } from '../domain/rules/ids.ts';
 import { type PriceTable, PRICES } from '../domain/rules/pricing.ts';
 import type { Agent } from '../domain/schemas/define-agent.ts';
 import type { AnyTool } from '../domain/schemas/define-tool.ts';
+import { checkPrices } from './check-prices.ts';
 import { toLogged } from './logged-errors.ts';
 import { createLostAttemptsInterceptor } from './lost-attempts.ts';
 import { readWorkerConfig, type WorkerConfig } from './config.ts';
@@ -94,6 +95,7 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
   installRuntime(config, keys !== undefined);
   const registry = await createAgentRegistry(options.agents ?? [], options.tools);
   checkCache(options, registry);
+  checkPrices(registry.agents, options.prices ?? PRICES);
   if (options.migrates ?? config.migrates) await migrate(config.databaseUrl);
   const database = openDatabase({ url: config.databaseUrl, keys, warn });
   const connection = await NativeConnection.connect({ address: config.temporalAddress });

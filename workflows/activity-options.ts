@@ -131,6 +131,10 @@ export function callsSummary(calls: readonly CallState[]): string {
 /** The live line of a run in Temporal's UI. */
 export function stepDetails(step: Step, turn: number): string {
   const calls = step.kind === 'run-calls' ? step.calls : 'call' in step ? [step.call] : [];
+  if (step.kind === 'await-model') {
+    const until = new Date(step.untilMs).toISOString();
+    return `turn ${turn} · await-model: until ${until}, or \`pawl resume\`: ${toUiLine(step.reason)}`;
+  }
   const what = calls.length > 0 ? `: ${toUiLine(callsSummary(calls))}` : '';
   return `turn ${turn} · ${step.kind}${what}`;
 }

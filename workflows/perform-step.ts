@@ -69,13 +69,14 @@ function dispatchStep(
     case 'await-settlement':
     case 'await-user':
     case 'await-resume':
+    case 'await-model':
       return wait(step, state, inbox);
   }
 }
 
 type Wait = Extract<
   Step,
-  { kind: 'await-approval' | 'await-settlement' | 'await-user' | 'await-resume' }
+  { kind: 'await-approval' | 'await-settlement' | 'await-user' | 'await-resume' | 'await-model' }
 >;
 
 async function wait(step: Wait, state: RunState, inbox: Inbox): Promise<StepOutcome> {
@@ -89,6 +90,10 @@ async function wait(step: Wait, state: RunState, inbox: Inbox): Promise<StepOutc
     case 'await-user':
       await nextWords(inbox, Math.min(step.untilMs - Date.now(), USER_LOOK_MS));
       return { kind: 'heard' };
+    case 'await-model':
+      // Whoever pauses meanwhile ends it too: a resume then asks the model, whatever time is left.
+      await nextControl(inbox, Math.max(1, step.untilMs - Date.now()));
+      return { kind: 'waited' };
     case 'await-resume':
       // The row decides: after a while a paused run asks it, in case a signal was lost.
       if (!(await nextControl(inbox, PAUSE_LOOK_MS))) inbox.paused = false;
@@ -191,6 +196,7 @@ function modelInput(state: RunState): Parameters<PawlActivities['pawl.model']>[0
     agent: agent.name,
     agentHash: agent.hash,
     seq: state.seq,
+    canWait: true,
     ...(state.session ? { session: true } : {}),
     ...(agent.hasAgents ? { depthLeft: depthLeft(state) } : {}),
   };

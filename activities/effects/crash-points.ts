@@ -22,6 +22,7 @@ export const CrashPoint = {
   BeforeDoubt: 'before-doubt',
   BeforeModelCall: 'before-model-call',
   AfterModelCall: 'after-model-call',
+  AfterModelAnswer: 'after-model-answer',
   AfterModelCommit: 'after-model-commit',
 } as const;
 export type CrashPoint = (typeof CrashPoint)[keyof typeof CrashPoint];

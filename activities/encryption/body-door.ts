@@ -241,7 +241,7 @@ function isRunKey(value: unknown): value is string {
 const BODY_COLUMNS = new Set([
   ...['input', 'output', 'result', 'stuck_cause', 'forked_from', 'text', 'parts', 'salt'],
   ...['arguments', 'message', 'summary', 'reason', 'output_problem', 'data', 'evidence'],
-  ...['url', 'headers', 'body', 'description'],
+  ...['url', 'headers', 'body', 'description', 'answer', 'problem', 'model_wait'],
 ]);
 
 /** One body must not show in another's column, nor in the row of another run. */

@@ -29,6 +29,8 @@ export interface AgentDescription {
   /** JSON Schema of the last answer; null: free text. */
   readonly outputSchema: Json;
   readonly maxOutputTokens: number;
+  /** Calls of one answer that are looked at; absent in descriptions of older builds. */
+  readonly maxCalls?: number;
   readonly approvalExpiryMs: number;
 }
 
@@ -86,6 +88,7 @@ async function register(agent: Agent): Promise<RegisteredAgent> {
     tools: [...agent.tools.map(describeTool), ...agent.agents.map(describeAgent)],
     outputSchema: agent.output ? toJsonSchema(agent.output) : null,
     maxOutputTokens: agent.maxOutputTokens,
+    maxCalls: agent.maxCalls,
     approvalExpiryMs: agent.approvalExpiryMs,
   };
   const pins = agent.tools.map((tool): [string, ToolPin] => [

@@ -1,64 +1,128 @@
-// Calls a model once and turns a failed call's facts into the failure that Temporal is told.
+// Calls a model once and stores what it answered; a failed call becomes the failure that Temporal is told, or a wait.
+import { randomUUID } from 'node:crypto';
 import type { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { nextDelayMs } from '../../domain/rules/backoff.ts';
 import { classify } from '../../domain/rules/classify.ts';
 import { costMicroUsd } from '../../domain/rules/pricing.ts';
-import type { RunUsage } from '../../domain/rules/run.ts';
-import type { ModelAnswer, ModelRequest } from '../../domain/rules/transcript.ts';
-import { beat } from '../attempt-memory.ts';
-import { ModelCallError } from '../models/model-provider.ts';
+import type { ModelRequest, Usage } from '../../domain/rules/transcript.ts';
+import { beat, recallAttempts, rememberAttempt } from '../attempt-memory.ts';
 import { isRunCancelled, stoppedAttempt } from '../judged-failures.ts';
+import { LedgerUnavailable } from '../ledger/database.ts';
+import { ModelCallError } from '../models/model-provider.ts';
 import type { AgentDescription } from './agent-registry.ts';
+import {
+  type AnswerKind,
+  type ModelCall,
+  type PaidCall,
+  storeAnswer,
+  storeSpent,
+} from './model-answers.ts';
+import { callKey } from './model-request.ts';
+import type { ModelStepInput } from './model-step-input.ts';
 import type { RunDeps } from './run-deps.ts';
+import { toStorableAnswer, toWholeUsage } from './storable-answer.ts';
 
-/** An answer with what it cost. */
-export interface ModelCall {
-  readonly answer: ModelAnswer;
-  /** `provider/model` as asked for. */
-  readonly requested: string;
-  readonly usage: RunUsage;
-  /** False when the price table does not know the model: the cost then counts as 0. */
-  readonly isPriced: boolean;
-  readonly attempt: number;
-  readonly durationMs: number;
+/** One question to a model. */
+export interface ModelQuestion {
+  readonly input: ModelStepInput;
+  readonly kind: AnswerKind;
+  /** How often it was answered before, with nothing that could be used. @default 0 */
+  readonly answeredBefore?: number;
+  readonly model: AgentDescription['model'];
+  readonly request: ModelRequest;
 }
+
+/** All candidates asked for a wait that is too long to be held by an activity. */
+export interface ModelWait {
+  readonly kind: 'waiting';
+  /** Epoch milliseconds. */
+  readonly untilMs: number;
+  /** Who asked for it, in words for a person. */
+  readonly reason: string;
+}
+
+export type Asked = { readonly kind: 'answered'; readonly call: ModelCall } | ModelWait;
 
 /** Failures in a row on one model before the next candidate is tried. */
 const FAILURES_BEFORE_FALLBACK = 3;
+/** The longest wait that a provider is given, as the receivers of effects. */
+export const RETRY_AFTER_MAX_MS = 600_000;
+/** A longer wait is shown, and ended by a resume: no attempt of an activity holds it. */
+export const UNSEEN_WAIT_MAX_MS = 60_000;
 
-/** One wire request at most. Throws an `ApplicationFailure`; a hopeless one is not retryable. */
+/**
+ * One wire request at most. What arrives is stored and counted before this returns. Throws an `ApplicationFailure`; a
+ * hopeless one is not retryable.
+ */
 export async function callModel(
   deps: RunDeps,
-  model: AgentDescription['model'],
-  request: ModelRequest,
-  idempotencyKey: string,
+  question: ModelQuestion,
   context: Context,
-): Promise<ModelCall> {
-  const { attempt } = context.info;
-  const requested = pickModel(model, attempt);
+): Promise<Asked> {
+  const { input, kind, request, answeredBefore = 0 } = question;
+  const requested = pickModel(question.model, context);
+  await deps.crash('before-model-call', input.agent);
   const startedAtMs = performance.now();
+  const paidFor = (usage: Usage): PaidCall => {
+    const cost = costMicroUsd(usage, requested, deps.prices);
+    const { inputTokens, outputTokens, cachedInputTokens } = usage;
+    return {
+      requested,
+      usage: { inputTokens, outputTokens, cachedInputTokens, costMicroUsd: cost.microUsd ?? 0 },
+      isPriced: cost.isKnown,
+      attempt: context.info.attempt,
+      durationMs: Math.round(performance.now() - startedAtMs),
+    };
+  };
   try {
     const { provider, model: name } = deps.providers.resolve(requested);
-    const answer = await provider.call(
+    const again = answeredBefore === 0 ? '' : `-${answeredBefore}`;
+    const given = await provider.call(
       { ...request, model: name },
       {
         signal: context.cancellationSignal,
         onChunk: beatUnlessShort(context),
-        idempotencyKey: `${idempotencyKey}-${requested}`,
+        idempotencyKey: `${callKey(kind === 'turn' ? 'model' : 'compact', input)}${again}-${requested}`,
       },
     );
-    const cost = costMicroUsd(answer.usage, requested, deps.prices);
-    return {
-      answer,
-      requested,
-      usage: { ...pickTokens(answer), costMicroUsd: cost.microUsd ?? 0 },
-      isPriced: cost.isKnown,
-      attempt,
-      durationMs: Math.round(performance.now() - startedAtMs),
-    };
+    await deps.crash('after-model-call', input.agent);
+    const storable = toStorableAnswer(given);
+    const paid = paidFor(toWholeUsage(storable.answer.usage));
+    const id = randomUUID();
+    const call = await untilStored(deps, context, () =>
+      storeAnswer(deps.database, input, kind, storable, paid, id),
+    );
+    await deps.crash('after-model-answer', input.agent);
+    return { kind: 'answered', call };
   } catch (error) {
-    throw toFailure(error, context, deps.random());
+    if (!(error instanceof ModelCallError)) throw error;
+    const usage = toWholeUsage(error.usage);
+    if (usage.inputTokens + usage.outputTokens > 0) {
+      await storeSpent(deps.database, input, kind, paidFor(usage), error.message);
+    }
+    return waitOrThrow(deps, question, requested, error, context);
+  }
+}
+
+/** Longer than a restart of the database; the answer is paid for, and only this process has it. */
+const STORING_MAX_MS = 300_000;
+const STORING_PAUSE_MS = 500;
+
+async function untilStored<T>(
+  { clock }: RunDeps,
+  context: Context,
+  store: () => Promise<T>,
+): Promise<T> {
+  const endsAtMs = clock.nowMs() + STORING_MAX_MS;
+  for (;;) {
+    try {
+      return await store();
+    } catch (error) {
+      const isOver = clock.nowMs() > endsAtMs || context.cancellationSignal.aborted;
+      if (!(error instanceof LedgerUnavailable) || isOver) throw error;
+      await clock.sleep(STORING_PAUSE_MS);
+    }
   }
 }
 
@@ -72,31 +136,63 @@ function beatUnlessShort(context: Context): () => void {
   };
 }
 
-/** The primary first; after some failures in a row each further candidate gets its turn, then the primary again. */
-export function pickModel(model: AgentDescription['model'], attempt: number): string {
+/**
+ * The primary first; after some failures in a row each further candidate gets its turn, then the primary again. One that
+ * has asked for a long wait is passed over meanwhile, as long as there is another.
+ */
+export function pickModel(
+  model: AgentDescription['model'],
+  context: Pick<Context, 'info'>,
+  nowMs: number = Date.now(),
+): string {
   const candidates = [model.primary, ...model.fallbacks];
-  const index = Math.floor((attempt - 1) / FAILURES_BEFORE_FALLBACK) % candidates.length;
-  return candidates[index] ?? model.primary;
+  const { waits = {} } = recallAttempts(context as Context);
+  const first = Math.floor((context.info.attempt - 1) / FAILURES_BEFORE_FALLBACK);
+  const inOrder = candidates.map((_, at) => candidates[(first + at) % candidates.length]);
+  const free = inOrder.find((name) => name !== undefined && !((waits[name] ?? 0) > nowMs));
+  return free ?? inOrder[0] ?? model.primary;
 }
 
-function pickTokens({ usage }: ModelAnswer): Omit<RunUsage, 'costMicroUsd'> {
-  const { inputTokens, outputTokens, cachedInputTokens } = usage;
-  return { inputTokens, outputTokens, cachedInputTokens };
-}
-
-function toFailure(error: unknown, context: Context, random: number): unknown {
-  if (!(error instanceof ModelCallError)) return error;
+function waitOrThrow(
+  deps: RunDeps,
+  { input, model }: ModelQuestion,
+  requested: string,
+  error: ModelCallError,
+  context: Context,
+): ModelWait {
   // The worker stops: only a wish to cancel is the run's own end.
   if (error.facts.kind === 'aborted' && !isRunCancelled(context)) {
-    return stoppedAttempt(error.message);
+    throw stoppedAttempt(error.message);
   }
   const { attempt } = context.info;
-  const { type, retryable, retryAfterMs, hint } = classify(error.facts);
-  const delayMs = nextDelayMs({ attempt, baseMs: 500, capMs: 60_000, retryAfterMs, random });
-  return ApplicationFailure.create({
-    type,
-    message: hint ? `${error.message}. ${hint}` : error.message,
-    nonRetryable: !retryable,
-    ...(retryable ? { nextRetryDelay: Math.max(1, Math.round(delayMs)) } : {}),
+  const { type, retryable, retryAfterMs = 0, hint } = classify(error.facts);
+  const random = deps.random();
+  const askedMs = Math.min(retryAfterMs, RETRY_AFTER_MAX_MS);
+  const delayMs = nextDelayMs({
+    attempt,
+    baseMs: 500,
+    capMs: 60_000,
+    retryAfterMs: askedMs,
+    random,
   });
+  const message = hint ? `${error.message}. ${hint}` : error.message;
+  const fail = (nextRetryDelay: number): ApplicationFailure =>
+    ApplicationFailure.create({
+      type,
+      message,
+      nonRetryable: !retryable,
+      ...(retryable ? { nextRetryDelay: Math.max(1, Math.round(nextRetryDelay)) } : {}),
+    });
+  if (!retryable || delayMs <= UNSEEN_WAIT_MAX_MS) throw fail(delayMs);
+  const nowMs = Date.now();
+  const { waits: before = {} } = recallAttempts(context);
+  const waits = { ...before, [requested]: nowMs + delayMs };
+  const candidates = [model.primary, ...model.fallbacks];
+  const firstFreeMs = Math.min(...candidates.map((name) => waits[name] ?? 0));
+  if (firstFreeMs <= nowMs || !input.canWait) {
+    rememberAttempt(context, { waits });
+    // A workflow of an older build cannot wait: the attempt does, unseen.
+    throw fail(firstFreeMs <= nowMs ? random * 1_000 : firstFreeMs - nowMs);
+  }
+  return { kind: 'waiting', untilMs: firstFreeMs, reason: message };
 }

@@ -19,6 +19,7 @@ import type { Transaction } from '../ledger/database.ts';
 import { forgetContext } from '../transcripts/remembered-context.ts';
 import type { RegisteredAgent } from './agent-registry.ts';
 import { parseJson, textOf } from './final-answer.ts';
+import { forgetAnswers } from './model-answers.ts';
 import type { RunDeps } from './run-deps.ts';
 import { LOST_AGENT } from './run-origin.ts';
 
@@ -41,8 +42,9 @@ export async function closeRun(deps: RunDeps, input: CloseInput): Promise<Json> 
   return deps.database.transaction(async (tx) => {
     await refuseOlderLedger(tx, input);
     await withdrawUnsent(tx, input);
+    await forgetAnswers(tx, input);
     await tx.query(
-      `update pawl.runs set result = $3, output = $4, stuck_cause = null,
+      `update pawl.runs set result = $3, output = $4, stuck_cause = null, model_wait = null,
          finished_at = coalesce(finished_at, clock_timestamp()), updated_at = clock_timestamp()
        where tenant = $1 and run_key = $2`,
       [

@@ -1,14 +1,25 @@
 // The compaction activity: asks the model for a summary of what lies back, and shows it that in place of the turns.
 import { Context } from '@temporalio/activity';
 import type { CompactionResult, RunUsage } from '../../domain/rules/run.ts';
-import type { Message, Part } from '../../domain/rules/transcript.ts';
-import type { Transaction } from '../ledger/database.ts';
+import type { Message, ModelAnswer, Part } from '../../domain/rules/transcript.ts';
+import { inside, type Transaction } from '../ledger/database.ts';
+import { parameters } from '../ledger/parameters.ts';
 import { requireCurrentLedger } from '../ledger/rolled-back.ts';
 import { COMPACTION_SOURCE, type ContextMessage, readContext } from '../transcripts/context.ts';
 import { appendTranscript } from '../transcripts/transcript.ts';
-import { callModel, type ModelCall } from './call-model.ts';
+import { type Asked, callModel } from './call-model.ts';
 import { textOf } from './final-answer.ts';
-import { callKey, readDescription, readFlags, toRequest } from './model-request.ts';
+import {
+  type AnswerColumns,
+  arrivedAnswer,
+  forgetAnswer,
+  markUnused,
+  type ModelCall,
+  sumUsage,
+  toModelCall,
+  unusedUsage,
+} from './model-answers.ts';
+import { readDescription, readFlags, toRequest } from './model-request.ts';
 import type { ModelStepInput } from './model-step-input.ts';
 import type { RunDeps } from './run-deps.ts';
 
@@ -24,10 +35,18 @@ const ASK =
   'turns. Keep the task, what was asked and decided, names, numbers, ids and what is still open. Call no tool; answer ' +
   'with the summary only.';
 
-/** Compacts, unless this turn's compaction is stored already: a retry or a reset makes no wire request. */
+/** Requests that are paid for before a run goes on without a summary. */
+const TRIES_MAX = 3;
+
+/**
+ * Compacts, unless this turn's compaction is stored already: a retry or a reset makes no wire request. What is no summary
+ * never takes the place of the turns: it is asked for again, and in the end they are kept.
+ */
 export async function compactRun(deps: RunDeps, input: CompactInput): Promise<CompactionResult> {
-  const stored = await readStored(deps, input);
-  if (stored) return { kind: 'compacted', usage: stored };
+  const standing = await readStanding(deps, input);
+  if (standing.stored) {
+    return { kind: 'compacted', usage: sumUsage(standing.stored, standing.unused) };
+  }
   const flags = await readFlags(deps, input);
   if (flags.cancelled) return { kind: 'cancelled' };
   if (flags.paused) return { kind: 'paused' };
@@ -36,14 +55,58 @@ export async function compactRun(deps: RunDeps, input: CompactInput): Promise<Co
   const throughSeq = Math.max(0, ...old.map(({ seq }) => seq));
   // The input and an earlier summary alone are not shortened by another summary.
   if (!old.some(({ role }) => role === 'assistant')) return { kind: 'kept' };
+  return summarise(deps, input, { old, throughSeq }, standing);
+}
+
+interface Shortened {
+  readonly old: readonly ContextMessage[];
+  readonly throughSeq: number;
+}
+
+async function summarise(
+  deps: RunDeps,
+  input: CompactInput,
+  shortened: Shortened,
+  { arrived, tries, unused }: Standing,
+): Promise<CompactionResult> {
+  if (tries >= TRIES_MAX) return { kind: 'kept', usage: unused };
+  const asked: Asked = arrived
+    ? { kind: 'answered', call: arrived }
+    : await ask(deps, input, shortened.old, tries);
+  // The turn itself waits for the model: only that wait is shown.
+  if (asked.kind === 'waiting') return { kind: 'kept', usage: unused };
+  const { call } = asked;
+  const problem = problemOf(call.answer);
+  if (problem !== undefined) {
+    await markUnused(deps.database, input, call.id, problem);
+    const next = { arrived: undefined, tries: tries + 1, unused: sumUsage(unused, call.usage) };
+    return summarise(deps, input, shortened, { ...next, stored: undefined });
+  }
+  await store(deps, input, call, shortened.throughSeq);
+  await deps.crash('after-model-commit', input.agent);
+  return { kind: 'compacted', usage: sumUsage(call.usage, unused) };
+}
+
+async function ask(
+  deps: RunDeps,
+  input: CompactInput,
+  old: readonly ContextMessage[],
+  answeredBefore: number,
+): Promise<Asked> {
   const description = await readDescription(deps, input);
   const ask: Message = { role: 'user', parts: [{ kind: 'text', text: ASK }] };
   const model = input.model ? { primary: input.model, fallbacks: [] } : description.model;
   const request = toRequest(description, [...old, ask]);
-  const call = await callModel(deps, model, request, callKey('compact', input), Context.current());
-  const usage = await store(deps, input, call, throughSeq);
-  await deps.crash('after-model-commit', input.agent);
-  return { kind: 'compacted', usage };
+  const question = { input, kind: 'compaction', answeredBefore, model, request } as const;
+  return callModel(deps, question, Context.current());
+}
+
+/** Why an answer is no summary; undefined when it is one. */
+function problemOf({ stopReason, parts, problem }: ModelAnswer): string | undefined {
+  if (stopReason === 'unusable') return `the summary cannot be read: ${problem ?? ''}`;
+  if (parts.some(({ kind }) => kind === 'tool-call')) return 'a call in place of a summary';
+  if (stopReason !== 'end') return `no whole summary: ${stopReason}`;
+  return textOf(parts).trim() === '' ? 'an empty summary' : undefined;
 }
 
 /** What lies before the last turns: never between a call and its result, which its next answer follows. */
@@ -57,26 +120,51 @@ function olderThan(
   return context.slice(0, end);
 }
 
-async function readStored(
-  deps: RunDeps,
-  { address, runKey }: CompactInput,
-): Promise<RunUsage | undefined> {
-  const [row] = await deps.database.query<RunUsage>(
-    `select input_tokens as "inputTokens", output_tokens as "outputTokens",
-       cached_input_tokens as "cachedInputTokens", cost_micro_usd as "costMicroUsd"
-     from pawl.compactions where tenant = $1 and run_key = $2 and turn = $3 and generation = $4`,
-    [address.tenant, runKey, address.turn, address.generation],
-  );
-  return row;
+interface Standing {
+  /** What the compaction cost, when it is stored. */
+  readonly stored: RunUsage | undefined;
+  /** An answer that nobody has judged. */
+  readonly arrived: ModelCall | undefined;
+  /** Requests that were paid for and brought no summary, and what they cost. */
+  readonly tries: number;
+  readonly unused: RunUsage;
 }
 
-/** Of two attempts at the same compaction the first one counts; both were paid, and only one can be told. */
+interface StandingRow extends Partial<AnswerColumns> {
+  stored: RunUsage | null;
+  answer_id: string;
+  tries: number;
+  unused: RunUsage;
+}
+
+async function readStanding(deps: RunDeps, { address, runKey }: CompactInput): Promise<Standing> {
+  const [row] = await deps.database.query<StandingRow>(
+    `select p.*, (${unusedUsage('compaction')}) as unused,
+       (select count(*) from pawl.model_answers u where u.tenant = $1 and u.run_key = $2 and u.turn = $3
+          and u.generation = $4 and u.kind = 'compaction' and u.answer is null) as tries,
+       (select json_build_object('inputTokens', c.input_tokens, 'outputTokens', c.output_tokens,
+           'cachedInputTokens', c.cached_input_tokens, 'costMicroUsd', c.cost_micro_usd)
+        from pawl.compactions c
+        where c.tenant = $1 and c.run_key = $2 and c.turn = $3 and c.generation = $4) as stored
+     from (values (1)) one left join lateral (${arrivedAnswer('compaction')}) p on true`,
+    [address.tenant, runKey, address.turn, address.generation],
+  );
+  if (!row) throw new Error('a look at a compaction has one row');
+  return {
+    stored: row.stored ?? undefined,
+    arrived: row.answer === null ? undefined : toModelCall(row as AnswerColumns),
+    tries: row.tries,
+    unused: row.unused,
+  };
+}
+
+/** Of two attempts at the same compaction the first one counts. */
 function store(
   deps: RunDeps,
   input: CompactInput,
   call: ModelCall,
   throughSeq: number,
-): Promise<RunUsage> {
+): Promise<void> {
   const { tenant, rootKey, turn, generation } = input.address;
   const { runKey, seq } = input;
   return deps.database.transaction(async (tx) => {
@@ -89,13 +177,13 @@ function store(
       'select 1 from pawl.compactions where tenant = $1 and run_key = $2 and turn = $3 and generation = $4',
       [tenant, runKey, turn, generation],
     );
-    if (rows.length > 0) return call.usage;
+    if (rows.length > 0) return markUnused(inside(tx), input, call.id, 'another attempt was first');
     const parts = [{ kind: 'text', text: await summaryOf(tx, input, call) }] satisfies Part[];
     const entry = { role: 'user', source: COMPACTION_SOURCE, parts } as const;
     await appendTranscript(tx, tenant, runKey, turn, [entry]);
     await insertCompaction(tx, input, call, throughSeq);
-    await addUsage(tx, input, call.usage);
-    return call.usage;
+    const { $, values } = parameters();
+    await tx.query(`with ${forgetAnswer($, input, call.id)} select 1`, [...values]);
   });
 }
 
@@ -103,7 +191,7 @@ function store(
 async function summaryOf(tx: Transaction, input: CompactInput, call: ModelCall): Promise<string> {
   const effects = await listEffects(tx, input);
   const told = textOf(call.answer.parts).trim();
-  const head = `What has happened so far, summarised:\n${told || '(no summary was given)'}`;
+  const head = `What has happened so far, summarised:\n${told}`;
   if (effects.length === 0) return head;
   return `${head}\n\nWhat has been done, from the ledger:\n${effects.join('\n')}`;
 }
@@ -156,27 +244,6 @@ async function insertCompaction(
       answer.requestId ?? null,
       attempt,
       durationMs,
-    ],
-  );
-}
-
-async function addUsage(
-  tx: Transaction,
-  { address, runKey }: CompactInput,
-  usage: RunUsage,
-): Promise<void> {
-  await tx.query(
-    `update pawl.runs set input_tokens = input_tokens + $3, output_tokens = output_tokens + $4,
-       cached_input_tokens = cached_input_tokens + $5, cost_micro_usd = cost_micro_usd + $6,
-       updated_at = clock_timestamp()
-     where tenant = $1 and run_key = $2`,
-    [
-      address.tenant,
-      runKey,
-      usage.inputTokens,
-      usage.outputTokens,
-      usage.cachedInputTokens,
-      usage.costMicroUsd,
     ],
   );
 }

@@ -5,7 +5,7 @@ import type { TranscriptEntry, TranscriptHead } from '../transcripts/transcript.
 import type { ModelStepInput } from './model-step-input.ts';
 import { hasOpenCalls, skipUnsent, toToolResults } from './previous-calls.ts';
 import type { RunDeps } from './run-deps.ts';
-import { readTurn, type TurnView } from './turn-view.ts';
+import { type Complaint, readTurn, type TurnView } from './turn-view.ts';
 
 /** What the transcript does not hold yet: last turn's results, steering messages, a complaint about the answer. */
 export interface FreshEntries {
@@ -48,11 +48,21 @@ function toFresh({ calls, complaint, messages, head }: TurnView): FreshEntries {
   };
 }
 
-function toComplaint(problem: string | null): readonly TranscriptEntry[] {
-  if (problem === null) return [];
-  const text = `Your answer does not match the required output: ${problem}. Answer again.`;
+/** A refusal is not argued with: what is said next is up to the user. */
+function toComplaint(complaint: Complaint | null): readonly TranscriptEntry[] {
+  if (complaint === null || complaint.why === 'refused') return [];
+  const { problem, why } = complaint;
+  const text = why
+    ? `Your last answer was not used: ${problem}. Nothing of it was carried out. ${ADVICE[why]}`
+    : `Your answer does not match the required output: ${problem}. Answer again.`;
   return [userEntry('pawl', text)];
 }
+
+const ADVICE = {
+  cut: 'Answer again, shorter or in smaller steps.',
+  paused: 'Go on.',
+  unusable: 'Answer again.',
+} as const;
 
 function userEntry(source: string, text: string): TranscriptEntry {
   return { role: 'user', source, parts: [{ kind: 'text', text }] };

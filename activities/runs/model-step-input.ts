@@ -13,6 +13,8 @@ export interface ModelStepInput {
   readonly seq?: number;
   /** Levels of sub-agents that it may still start; absent: its agent has none. */
   readonly depthLeft?: number;
+  /** The workflow can hold a wait that a provider asks for; absent in those of older builds. */
+  readonly canWait?: boolean;
   /** A session's turn begins only when something was said. */
   readonly session?: boolean;
 }

@@ -1,27 +1,29 @@
-// The model activity: one call to the model a turn, and one transaction at its end that stores all that follows from it.
+// The model activity: one call to the model a turn, its answer stored first, and one transaction at its end for all that follows.
 import { Context } from '@temporalio/activity';
-import type { Json } from '../../domain/rules/json.ts';
 import type { ModelStepResult, ProposedCall } from '../../domain/rules/run.ts';
-import type { Message, ToolCallPart } from '../../domain/rules/transcript.ts';
-import { fingerprint } from '../effects/fingerprint.ts';
+import type { Message } from '../../domain/rules/transcript.ts';
 import { type ContextMessage, readContext } from '../transcripts/context.ts';
 import {
   recallContext,
   rememberContext,
   rememberSince,
 } from '../transcripts/remembered-context.ts';
-import type { RegisteredAgent } from './agent-registry.ts';
-import { callModel, type ModelCall } from './call-model.ts';
-import { judgeFinal } from './final-answer.ts';
+import type { AgentDescription, RegisteredAgent } from './agent-registry.ts';
+import { type Asked, callModel } from './call-model.ts';
 import { type FreshEntries, newEntries } from './fresh-entries.ts';
-import { callKey, readDescription, toRequest } from './model-request.ts';
+import { judgeAnswer } from './judge-answer.ts';
+import { type ModelCall, sumUsage } from './model-answers.ts';
+import { readDescription, toRequest } from './model-request.ts';
 import type { ModelStepInput } from './model-step-input.ts';
-import { proposeAll } from './propose-child.ts';
+import { storeModelWait } from './model-wait.ts';
 import type { RunDeps } from './run-deps.ts';
 import { storeModelStep } from './store-model-step.ts';
 import { readTurn, type TurnView } from './turn-view.ts';
 
-/** Calls the model, unless this turn's answer is stored already: a retry or a reset makes no wire request. */
+/**
+ * Calls the model, unless this turn's answer is stored already: a retry or a reset makes no wire request. One that has
+ * arrived and was not judged yet is judged now.
+ */
 export async function modelStep(deps: RunDeps, input: ModelStepInput): Promise<ModelStepResult> {
   const [turn, history] = await look(deps, input);
   if (turn.stored) return turn.stored;
@@ -30,21 +32,31 @@ export async function modelStep(deps: RunDeps, input: ModelStepInput): Promise<M
   const registered = requireAgent(deps, input.agent);
   const description = await readDescription(deps, input);
   const fresh = await newEntries(deps, input, turn);
+  const question = { registered, description, fresh, turn };
+  if (turn.arrived) return judge(deps, input, question, turn.arrived);
   if (input.session && isAnswered(history, fresh))
     return { kind: turn.ended ? 'session-ended' : 'idle' };
+  const asked = await ask(deps, input, question, history);
+  if (asked.kind === 'waiting') return storeModelWait(deps, input, asked);
+  return judge(deps, input, question, asked.call);
+}
+
+interface Question {
+  readonly registered: RegisteredAgent;
+  readonly description: AgentDescription;
+  readonly fresh: FreshEntries;
+  readonly turn: TurnView;
+}
+
+function ask(
+  deps: RunDeps,
+  input: ModelStepInput,
+  { description, fresh }: Question,
+  history: readonly Message[],
+): Promise<Asked> {
   const request = toRequest(description, [...history, ...fresh.entries]);
-  await deps.crash('before-model-call', input.agent);
-  const call = await callModel(
-    deps,
-    description.model,
-    request,
-    callKey('model', input),
-    Context.current(),
-  );
-  await deps.crash('after-model-call', input.agent);
-  const result = await store(deps, input, registered, { call, fresh, ...turn });
-  await deps.crash('after-model-commit', input.agent);
-  return result;
+  const { model } = description;
+  return callModel(deps, { input, kind: 'turn', model, request }, Context.current());
 }
 
 /** The turn, and what the model was shown until now: of that only what this process does not remember. */
@@ -73,36 +85,30 @@ function requireAgent(deps: RunDeps, name: string): RegisteredAgent {
   return registered;
 }
 
-interface Answered {
-  readonly call: ModelCall;
-  readonly fresh: FreshEntries;
-  readonly ended: boolean;
-  readonly requester: string;
-}
-
-async function store(
+/** What is thrown from here on buys nothing again: the answer is stored. */
+async function judge(
   deps: RunDeps,
   input: ModelStepInput,
-  registered: RegisteredAgent,
-  { call, fresh, ended, requester }: Answered,
+  { registered, description, fresh, turn }: Question,
+  call: ModelCall,
 ): Promise<ModelStepResult> {
-  const parts = call.answer.parts.filter((part): part is ToolCallPart => part.kind === 'tool-call');
   const { address, runKey } = input;
+  const { requester, ended } = turn;
   const context = { registered, address, runKey, requester };
-  const proposals = await proposeAll(deps, context, parts, input.depthLeft);
+  const judged = await judgeAnswer(deps, context, description, call.answer, input.depthLeft);
+  const { proposals, told, final } = judged;
   const result: ModelStepResult = {
     kind: 'answered',
-    calls: proposals.map(({ proposed }): ProposedCall => proposed),
-    fingerprint: answerFingerprint(parts),
-    ...(parts.length === 0 ? { final: await judgeFinal(registered, call.answer) } : {}),
-    usage: call.usage,
+    calls: proposals.slice(0, told).map(({ proposed }): ProposedCall => proposed),
+    fingerprint: judged.fingerprint,
+    ...(final ? { final } : {}),
+    usage: sumUsage(call.usage, turn.unused),
     seq: 0,
     ...(input.session ? { session: { heard: fresh.messageIds.length, isEnded: ended } } : {}),
   };
-  return storeModelStep(deps, { input, registered, call, fresh, proposals, result, requester });
-}
-
-/** Equal for equal calls: 16 letters are enough to notice a loop. */
-function answerFingerprint(parts: readonly ToolCallPart[]): string {
-  return fingerprint(parts.map((part): Json => [part.name, part.arguments])).slice(0, 16);
+  const { parts } = judged;
+  const rows = { input, registered, call, parts, fresh, proposals, result, requester };
+  const stored = await storeModelStep(deps, rows);
+  await deps.crash('after-model-commit', input.agent);
+  return stored;
 }

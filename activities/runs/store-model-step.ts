@@ -1,5 +1,6 @@
 // The one transaction at the end of a model step: answer, transcript, calls, intents, approvals and usage, or nothing.
 import type { ModelStepResult } from '../../domain/rules/run.ts';
+import type { Part } from '../../domain/rules/transcript.ts';
 import { wireKey } from '../effects/fingerprint.ts';
 import { Body, partlySecret, Secret, secretMembers } from '../encryption/sealed-body.ts';
 import { inside, type Statements, type Transaction } from '../ledger/database.ts';
@@ -16,8 +17,8 @@ import {
 } from '../transcripts/transcript.ts';
 import type { RegisteredAgent } from './agent-registry.ts';
 import { insertApproval } from './approvals.ts';
-import type { ModelCall } from './call-model.ts';
 import type { FreshEntries } from './fresh-entries.ts';
+import { forgetAnswer, markUnused, type ModelCall } from './model-answers.ts';
 import type { ModelStepInput } from './model-step-input.ts';
 import type { Proposal } from './propose-call.ts';
 import type { RunDeps } from './run-deps.ts';
@@ -26,6 +27,8 @@ export interface ModelStepRows {
   readonly input: ModelStepInput;
   readonly registered: RegisteredAgent;
   readonly call: ModelCall;
+  /** What the transcript keeps of the answer. */
+  readonly parts: readonly Part[];
   readonly fresh: FreshEntries;
   readonly proposals: readonly Proposal[];
   readonly result: ModelStepResult;
@@ -63,7 +66,10 @@ async function storeLocked(
      where tenant = $1 and run_key = $2 and turn = $3 and generation = $4`,
     [tenant, runKey, turn, generation],
   );
-  if (found[0]) return found[0].result;
+  if (found[0]) {
+    await markUnused(inside(tx), rows.input, rows.call.id, 'another attempt was first');
+    return found[0].result;
+  }
   const head = await readHead(inside(tx), tenant, runKey);
   if (!(await writeStep(inside(tx), deps, rows, head))) {
     throw new Error(`The run ${runKey} vanished under its lock`);
@@ -94,6 +100,7 @@ async function writeStep(
   const parts = [
     updateRun($, rows),
     insertStep($, rows),
+    forgetAnswer($, rows.input, rows.call.id),
     ...insertEntries($, { tenant, runKey, turn }, head, entriesOf(rows), HAS_RUN),
     ...(rows.fresh.messageIds.length > 0 ? [consumeMessages($, rows)] : []),
     ...(intents.length > 0 ? [intend($(intentRows), HAS_RUN)] : []),
@@ -124,8 +131,7 @@ function noteStored(
   }
 }
 
-function entriesOf({ fresh, call }: ModelStepRows): readonly TranscriptEntry[] {
-  const { parts } = call.answer;
+function entriesOf({ fresh, call, parts }: ModelStepRows): readonly TranscriptEntry[] {
   return [...fresh.entries, { role: 'assistant', source: call.requested, parts }];
 }
 
@@ -134,14 +140,11 @@ type Place = Parameters['$'];
 /** Without the run's row nothing of the step is written. */
 const HAS_RUN = 'exists (select 1 from run)';
 
-/** Holds as `requireCurrentLedger` does; the run's row is locked from here on. */
-function updateRun($: Place, { input, call: { usage } }: ModelStepRows): string {
+/** Holds as `requireCurrentLedger` does; the run's row is locked from here on. What the answer cost is in it already. */
+function updateRun($: Place, { input }: ModelStepRows): string {
   const { tenant, rootKey, turn } = input.address;
   return `run as (
-    update pawl.runs r set turn = ${$(turn)}, input_tokens = r.input_tokens + ${$(usage.inputTokens)},
-      output_tokens = r.output_tokens + ${$(usage.outputTokens)},
-      cached_input_tokens = r.cached_input_tokens + ${$(usage.cachedInputTokens)},
-      cost_micro_usd = r.cost_micro_usd + ${$(usage.costMicroUsd)}, updated_at = clock_timestamp()
+    update pawl.runs r set turn = ${$(turn)}, updated_at = clock_timestamp()
     where r.tenant = ${$(tenant)} and r.run_key = ${$(input.runKey)} and r.agent_hash is not null
       and greatest(r.turn, (r.forked_from->>'turn')::integer - 1) >= ${$(turn - 1)}
       and coalesce((select s.seq from pawl.run_seqs s
@@ -232,8 +235,8 @@ function toCallRow(
     turn: address.turn,
     generation: address.generation,
     call,
-    tool: part.name,
-    provider_call_id: part.id,
+    tool: toStorable(part.name),
+    provider_call_id: toStorable(part.id),
     arguments: new Secret('calls.arguments', toStorable(part.malformed ?? part.arguments)),
     verdict: proposed.verdict,
     rule: proposed.rule,

@@ -1,9 +1,21 @@
 // All that a model step reads of its run before the model is asked, in one statement, so all of it is of one moment.
-import type { ModelStepResult } from '../../domain/rules/run.ts';
+import type {
+  FinalAnswer,
+  ModelStepResult,
+  RunUsage,
+  UnusedAnswer,
+} from '../../domain/rules/run.ts';
 import type { Statements } from '../ledger/database.ts';
 import type { HeldByLedger } from '../ledger/rolled-back.ts';
 import { addedBehind, type AddedRows } from '../transcripts/remembered-context.ts';
 import { EMPTY_TRANSCRIPT, type TranscriptHead } from '../transcripts/transcript.ts';
+import {
+  type AnswerColumns,
+  arrivedAnswer,
+  type ModelCall,
+  toModelCall,
+  unusedUsage,
+} from './model-answers.ts';
 import type { ModelStepInput } from './model-step-input.ts';
 import type { RunFlags } from './model-request.ts';
 import { type CallView, CALLS } from './previous-calls.ts';
@@ -11,8 +23,12 @@ import { type CallView, CALLS } from './previous-calls.ts';
 export interface TurnView extends RunFlags {
   /** The answer of this very turn, when it is stored already. */
   readonly stored: ModelStepResult | null;
-  /** What was wrong with the answer before, when it was meant as the last one. */
-  readonly complaint: string | null;
+  /** This turn's answer when it has arrived, and nobody has judged it. */
+  readonly arrived: ModelCall | undefined;
+  /** What was paid for this turn and is not used. */
+  readonly unused: RunUsage;
+  /** What was wrong with the answer before. */
+  readonly complaint: Complaint | null;
   /** Undefined: the ledger does not know the run. */
   readonly held: HeldByLedger | undefined;
   readonly head: TranscriptHead;
@@ -24,15 +40,24 @@ export interface TurnView extends RunFlags {
   readonly since: AddedRows;
 }
 
+/** About an answer that was none: what is wrong with it, and, where nothing of it was carried out, why. */
+export interface Complaint {
+  readonly problem: string;
+  readonly why: UnusedAnswer | undefined;
+}
+
+type Nullable<T> = { [Name in keyof T]: T[Name] | null };
+
 export interface MessageView {
   readonly id: string;
   readonly text: string;
   readonly author: string;
 }
 
-interface Row extends RunFlags, AddedRows {
+interface Row extends RunFlags, AddedRows, Nullable<AnswerColumns> {
+  unused: RunUsage;
   stored: ModelStepResult | null;
-  previous: { kind: string; final: { isValid: boolean; problem?: string } | null } | null;
+  previous: { kind: string; final: FinalAnswer | null } | null;
   opened: boolean | null;
   turn: number;
   seq: number;
@@ -55,6 +80,8 @@ export async function readTurn(
   const { stored, paused, cancelled, ended, requester, known_hash, summary_seq, added } = row;
   return {
     ...{ stored, paused, cancelled, ended, requester },
+    arrived: row.answer === null ? undefined : toModelCall(row as AnswerColumns),
+    unused: row.unused,
     complaint: complaintAbout(row.previous),
     held: row.opened === null ? undefined : { opened: row.opened, turn: row.turn, seq: row.seq },
     head:
@@ -67,9 +94,10 @@ export async function readTurn(
   };
 }
 
-function complaintAbout(previous: Row['previous']): string | null {
+function complaintAbout(previous: Row['previous']): Complaint | null {
   if (previous?.kind !== 'answered' || !previous.final || previous.final.isValid) return null;
-  return previous.final.problem ?? '';
+  const { problem = '', why } = previous.final;
+  return { problem, why };
 }
 
 const STEP = `pawl.model_steps s
@@ -85,7 +113,7 @@ const TURN = `select
     greatest(r.turn, (r.forked_from->>'turn')::integer - 1) as turn,
     coalesce((select q.seq from pawl.run_seqs q where q.tenant = $1 and q.root_key = $5), 0) as seq,
     t.seq as head_seq, t.hash as head_hash,
-    (${CALLS}) as calls,
+    (${CALLS}) as calls, p.*, (${unusedUsage('turn')}) as unused,
     (select json_agg(json_build_object('id', m.id, 'text', m.text, 'author', m.author) order by m.created_at, m.id)
       from pawl.messages m
       where m.tenant = $1 and m.run_key = $2 and m.consumed_turn is null) as messages,
@@ -93,6 +121,7 @@ const TURN = `select
   from (values (1)) one
   left join pawl.runs r on r.tenant = $1 and r.run_key = $2
   left join pawl.controls c on c.tenant = $1 and c.run_key = $2
+  left join lateral (${arrivedAnswer('turn')}) p on true
   left join lateral (
     select x.seq, x.hash from pawl.transcript x
     where x.tenant = $1 and x.run_key = $2 order by x.seq desc limit 1) t on true`;

@@ -33,6 +33,8 @@ export function apply(state: RunState, outcome: StepOutcome): RunState {
       return applyChildren(state, outcome.ended);
     case 'children-ended':
       return { ...state, calls: state.calls.map((call) => (call.child ? done(call) : call)) };
+    case 'waited':
+      return { ...state, modelWait: undefined };
     case 'heard':
       return withSession(state, { isAwake: true });
     case 'woken':
@@ -54,7 +56,7 @@ export function withControl(state: RunState, control: RunState['control']): RunS
 
 function applyCompaction(state: RunState, result: CompactionResult): RunState {
   if (result.kind === 'paused' || result.kind === 'cancelled') return stopped(state, result.kind);
-  const usage = result.kind === 'compacted' ? addUsage(state.usage, result.usage) : state.usage;
+  const usage = result.usage ? addUsage(state.usage, result.usage) : state.usage;
   return { ...state, usage, compactedTurn: state.turn, contextTokens: 0 };
 }
 
@@ -65,6 +67,9 @@ function stopped(state: RunState, how: 'paused' | 'cancelled'): RunState {
 
 function applyModel(state: RunState, result: ModelStepResult): RunState {
   if (result.kind === 'paused' || result.kind === 'cancelled') return stopped(state, result.kind);
+  if (result.kind === 'waiting') {
+    return { ...state, modelWait: { untilMs: result.untilMs, reason: result.reason } };
+  }
   if (result.kind === 'idle') return withSession(state, { isAwake: false });
   if (result.kind === 'session-ended') return withSession(state, { isAwake: false, isEnded: true });
   return applyAnswer(fresh(state, result.session?.heard), result);
@@ -73,7 +78,8 @@ function applyModel(state: RunState, result: ModelStepResult): RunState {
 /** What a session's user says gives it its turns, denials and bad answers anew. */
 function fresh(state: RunState, heard = 0): RunState {
   if (!state.session || heard === 0) return state;
-  return withSession({ ...state, denials: 0, invalidAnswers: 0 }, { sinceTurn: state.turn });
+  const { unusedAnswers: _, ...rest } = state;
+  return withSession({ ...rest, denials: 0, invalidAnswers: 0 }, { sinceTurn: state.turn });
 }
 
 function withSession(state: RunState, change: Partial<SessionState>): RunState {
@@ -84,7 +90,8 @@ function applyAnswer(
   state: RunState,
   result: Extract<ModelStepResult, { kind: 'answered' }>,
 ): RunState {
-  const isInvalid = result.final !== undefined && !result.final.isValid;
+  const isUnused = result.final?.why !== undefined;
+  const isInvalid = result.final?.isValid === false && !isUnused;
   const isRepeat = result.calls.length > 0 && result.fingerprint === state.repeated.fingerprint;
   return {
     ...state,
@@ -99,6 +106,7 @@ function applyAnswer(
       : {}),
     final: result.final,
     invalidAnswers: state.invalidAnswers + (isInvalid ? 1 : 0),
+    ...countUnused(state, isUnused),
     ...(state.session
       ? {
           session: {
@@ -109,6 +117,12 @@ function applyAnswer(
         }
       : {}),
   };
+}
+
+/** In a row: one that can be used begins anew. */
+function countUnused({ unusedAnswers = 0 }: RunState, isUnused: boolean): Partial<RunState> {
+  if (isUnused) return { unusedAnswers: unusedAnswers + 1 };
+  return unusedAnswers > 0 ? { unusedAnswers: 0 } : {};
 }
 
 function toCallState(state: RunState, call: ProposedCall, index: number): CallState {

@@ -1,7 +1,8 @@
 // The heart of the agent loop: which step comes next. Pure, total, and the only place that branches on a run.
 import { assert } from './assert.ts';
 import { childStep, costMaxMicroUsd, openChildren } from './children.ts';
-import { INVALID_ANSWERS_MAX } from './run.ts';
+import { FailureType } from './failure.ts';
+import { INVALID_ANSWERS_MAX, UNUSED_ANSWERS_MAX } from './run.ts';
 import type { CallState, RunEnd, RunResult, RunState, Step } from './run.ts';
 
 /** The next step of a run at `nowMs` (workflow time, epoch milliseconds). */
@@ -13,8 +14,25 @@ export function decide(state: RunState, nowMs: number): Step {
   if (!state.agent) return { kind: 'open' };
   const open = state.calls.filter((call) => call.status !== 'done');
   if (open.length > 0) return nextCallStep(state, open, nowMs);
-  if (state.final?.isValid && !state.session?.isAwake) return rest(state, nowMs);
-  return overLimit(state, nowMs) ?? compaction(state) ?? { kind: 'call-model', turn: state.turn };
+  if (hasLastWord(state) && !state.session?.isAwake) return rest(state, nowMs);
+  return (
+    overLimit(state, nowMs) ??
+    modelWait(state, nowMs) ??
+    compaction(state) ?? { kind: 'call-model', turn: state.turn }
+  );
+}
+
+/** An answer that can stand, or a refusal: a model that declines is not asked until it gives in. */
+function hasLastWord({ final }: RunState): boolean {
+  return final !== undefined && (final.isValid || final.why === 'refused');
+}
+
+/** Never beyond the deadline: nothing is sent meanwhile, and then the run ends. */
+function modelWait(state: RunState, nowMs: number): Step | undefined {
+  if (!state.modelWait) return undefined;
+  const { untilMs, reason } = state.modelWait;
+  const endMs = Math.min(untilMs, deadlineMs(state));
+  return endMs > nowMs ? { kind: 'await-model', untilMs: endMs, reason } : undefined;
 }
 
 /** Due when the last call was too large or too much has been said; not again before it can shorten anything. */
@@ -40,7 +58,10 @@ export function deadlineMs(state: RunState): number {
 
 /** A run ends with its answer; a session waits for what its user says to it. */
 function rest(state: RunState, nowMs: number): Step {
-  if (!state.session || state.session.isEnded) return finish(state, 'completed');
+  if (!state.session || state.session.isEnded) {
+    const { isValid, problem } = state.final ?? { isValid: true };
+    return isValid ? finish(state, 'completed') : finish(state, 'refused', problem);
+  }
   if (nowMs >= deadlineMs(state)) return finishLate(state);
   return { kind: 'await-user', untilMs: deadlineMs(state) };
 }
@@ -83,6 +104,11 @@ function overLimit(state: RunState, nowMs: number): Step | undefined {
   assert(budget, 'limits are known once the agent is open');
   if (state.invalidAnswers >= INVALID_ANSWERS_MAX) {
     return finish(state, 'invalid_output', state.final?.problem);
+  }
+  const { unusedAnswers = 0 } = state;
+  if (unusedAnswers >= UNUSED_ANSWERS_MAX) {
+    const why = `${unusedAnswers} answers in a row were not used; the last one: ${state.final?.problem ?? ''}`;
+    return finish(state, 'invalid_output', `${FailureType.ModelAnswerInvalid}: ${why}`);
   }
   if (nowMs >= deadlineMs(state)) return finishLate(state);
   if (state.denials >= budget.denials) {

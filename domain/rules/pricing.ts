@@ -83,6 +83,11 @@ export function costMicroUsd(usage: Usage, model: string, table: PriceTable = PR
   return { isKnown: true, microUsd: sum(usage, isLong ? longInput : prices), tableVersion };
 }
 
+/** Whether a call to the model (`provider/model`) has a known cost. */
+export function isPriced(model: string, table: PriceTable): boolean {
+  return pricesOf(model, table) !== undefined;
+}
+
 function pricesOf(model: string, table: PriceTable): ModelPrices | undefined {
   const undated = model.replace(/-(\d{8}|\d{4}-\d{2}-\d{2})$/, '');
   const key = [model, undated].find((name) => Object.hasOwn(table.models, name));

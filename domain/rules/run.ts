@@ -133,6 +133,9 @@ export interface RunUsage {
   readonly costMicroUsd: number;
 }
 
+/** Answers in a row of which nothing could be used before the run gives up. */
+export const UNUSED_ANSWERS_MAX = 3;
+
 /** Final answers against the output schema before the run gives up. */
 export const INVALID_ANSWERS_MAX = 3;
 
@@ -167,6 +170,10 @@ export interface RunState {
   readonly final?: FinalAnswer | undefined;
   /** Final answers that did not match the agent's output schema. */
   readonly invalidAnswers: number;
+  /** Answers in a row of which nothing could be used. @default 0 */
+  readonly unusedAnswers?: number | undefined;
+  /** The model is asked again when this is over, or when somebody says so. */
+  readonly modelWait?: { readonly untilMs: number; readonly reason: string } | undefined;
   /** Only of a session: where it stands with its user. */
   readonly session?: SessionState | undefined;
   /** Only of a sub-agent: the run that waits for it, and what it has from there. */
@@ -198,7 +205,12 @@ export interface FinalAnswer {
   readonly isValid: boolean;
   /** What is wrong with it; only when not valid. */
   readonly problem?: string | undefined;
+  /** Nothing of the answer was carried out, and why; absent of one that only fails the output schema. */
+  readonly why?: UnusedAnswer | undefined;
 }
+
+/** Why an answer is not one to act on: cut at a limit, declined, not ended by its provider, not readable. */
+export type UnusedAnswer = 'cut' | 'refused' | 'paused' | 'unusable';
 
 export const RunEnd = {
   Completed: 'completed',
@@ -212,6 +224,8 @@ export const RunEnd = {
   InvalidInput: 'invalid_input',
   /** Its workflow was ended in Temporal, by whatever is not Pawl; `pawl resume` starts it again. */
   Terminated: 'terminated',
+  /** The model's last answer is a refusal. */
+  Refused: 'refused',
 } as const;
 export type RunEnd = (typeof RunEnd)[keyof typeof RunEnd];
 
@@ -246,6 +260,8 @@ export type Step =
   /** A session has answered: whatever its user says next goes on with it. */
   | { readonly kind: 'await-user'; readonly untilMs: number }
   | { readonly kind: 'await-resume' }
+  /** A model's provider asks for a wait that is shown: a resume ends it. */
+  | { readonly kind: 'await-model'; readonly untilMs: number; readonly reason: string }
   | { readonly kind: 'finish'; readonly result: RunResult };
 
 /** What the model activity says of one proposed call. */
@@ -272,6 +288,8 @@ export type ModelStepResult =
       /** Only of a session: the messages that this turn was the first to know, and whether more can come. */
       readonly session?: { readonly heard: number; readonly isEnded: boolean } | undefined;
     }
+  /** Every model that may be asked wants to be asked later. */
+  | { readonly kind: 'waiting'; readonly untilMs: number; readonly reason: string }
   /** Of a session: nothing new was said. */
   | { readonly kind: 'idle' }
   /** Of a session: nothing new was said, and nothing will be. */
@@ -279,10 +297,10 @@ export type ModelStepResult =
   | { readonly kind: 'paused' }
   | { readonly kind: 'cancelled' };
 
-/** The compaction activity's answer; `kept`: there was nothing to shorten. */
+/** The compaction activity's answer; `kept`: there was nothing to shorten, or no summary to be had for what it cost. */
 export type CompactionResult =
   | { readonly kind: 'compacted'; readonly usage: RunUsage }
-  | { readonly kind: 'kept' }
+  | { readonly kind: 'kept'; readonly usage?: RunUsage | undefined }
   | { readonly kind: 'paused' }
   | { readonly kind: 'cancelled' };
 
@@ -322,6 +340,8 @@ export type StepOutcome =
   | { readonly kind: 'children-ended' }
   /** A signal came or the time is up: the ledger's row decides, so the call is tried. */
   | { readonly kind: 'woken'; readonly call: string }
+  /** The wait for a model is over. */
+  | { readonly kind: 'waited' }
   /** The user of a session may have said something. */
   | { readonly kind: 'heard' }
   | { readonly kind: 'control' };

@@ -37,6 +37,9 @@ export const budgetSchema = z.strictObject({
   children: z.number().int().positive().default(CHILDREN_DEFAULT),
 });
 
+/** Above this the calls of one answer would not fit into Temporal's history. */
+const maxCallsSchema = z.number().int().min(1).max(1_000).default(128);
+
 /** When a summary takes the place of what lies back; at least one of `tokens` and `turns`. */
 export const compactionSchema = z
   .strictObject({
@@ -73,10 +76,17 @@ export interface AgentOptions<Input, Output> {
    * after `turns`; the last `keepTurns` (4) stay word for word. @default never: the model is shown everything
    */
   readonly compaction?: z.input<typeof compactionSchema>;
+  /**
+   * `allow`: a model without a known price is taken, its calls cost 0, and `budget.usd` never ends a run.
+   * @default 'refuse' the worker does not start
+   */
+  readonly unpriced?: 'allow' | 'refuse';
   /** How long an approval may take. @default '24h' */
   readonly approvalExpiry?: Duration;
   /** @default 4096 */
   readonly maxOutputTokens?: number;
+  /** Calls of one answer that are looked at; the rest is answered `too_many_calls`. @default 128 */
+  readonly maxCalls?: number;
 }
 
 /** An agent as Pawl keeps it; make one with `defineAgent`. */
@@ -95,6 +105,8 @@ export interface Agent<Input = unknown, Output = unknown> {
   readonly compaction: CompactionPolicy | undefined;
   readonly approvalExpiryMs: number;
   readonly maxOutputTokens: number;
+  readonly maxCalls: number;
+  readonly unpriced: 'allow' | 'refuse';
 }
 
 /** Declares an agent. Throws a `TypeError` or a `ZodError` that names what is wrong. */
@@ -135,6 +147,8 @@ export function defineAgent<Input, Output = string>(
     compaction: options.compaction && compactionSchema.parse(options.compaction),
     approvalExpiryMs: toMs(options.approvalExpiry ?? '24h'),
     maxOutputTokens: options.maxOutputTokens ?? 4096,
+    maxCalls: maxCallsSchema.parse(options.maxCalls),
+    unpriced: options.unpriced ?? 'refuse',
   };
 }
 

@@ -167,9 +167,10 @@ describe('states and facts; red means: decide, then change pin and CHANGELOG in 
         'end-children': true,
         'await-user': true,
         'await-resume': true,
+        'await-model': true,
         finish: true,
       }),
-    ).toHaveLength(12);
+    ).toHaveLength(13);
   });
 
   it('call statuses, call ends and run ends', () => {
@@ -182,7 +183,7 @@ describe('states and facts; red means: decide, then change pin and CHANGELOG in 
     expect(Object.values(RunEnd)).toEqual(
       words(`
         completed invalid_output out_of_turns over_budget blocked stalled deadline_passed
-        cancelled invalid_input terminated
+        cancelled invalid_input terminated refused
       `),
     );
   });
@@ -194,7 +195,7 @@ describe('states and facts; red means: decide, then change pin and CHANGELOG in 
         dispatch-commit before-send mid-request after-send before-settle settle-commit
         after-settle before-return after-return lease-wait before-probe after-probe
         before-doubt
-        before-model-call after-model-call after-model-commit
+        before-model-call after-model-call after-model-answer after-model-commit
       `),
     );
   });
@@ -217,7 +218,8 @@ const tables: Record<string, string[]> = {
     tenant run_key root_key path agent agent_hash workflow_id start_key requester input
     turn input_tokens output_tokens cached_input_tokens cost_micro_usd output result
     stuck_cause created_at updated_at finished_at forked_from is_session
-    parent_run_key parent_turn parent_generation parent_call subject erased_at budget
+    parent_run_key parent_turn parent_generation parent_call subject erased_at
+    model_wait budget
   `),
   refusals: words(`
     what count first_at last_at activity workflow_id why
@@ -253,6 +255,11 @@ const tables: Record<string, string[]> = {
     tenant run_key turn generation call tool provider_call_id arguments verdict rule
     policy_hash message summary effect_id approval_id ended result ended_at
     child_run_key seal
+  `),
+  model_answers: words(`
+    tenant run_key turn generation kind id answer problem model_requested model_served
+    input_tokens output_tokens cached_input_tokens cost_micro_usd is_priced request_id
+    attempt duration_ms created_at
   `),
   compactions: words(`
     tenant run_key turn generation through_seq summary_seq model_requested model_served

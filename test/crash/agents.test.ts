@@ -91,6 +91,20 @@ describe('a model that would decide otherwise when it is asked again', () => {
     TEST_MS,
   );
 
+  const arrived = lane.plan(() => dieAndGoOn('arrived', 'after-model-answer:payer', 1));
+  guarantee(
+    ['F-03', 'paid-once'],
+    'the worker dies when the answer is stored and nothing has judged it → no second request, one payment, of that answer',
+    async () => {
+      const { signal, kind, receipts, amounts, modelRequests } = await arrived;
+      expect([signal, kind]).toEqual(['SIGKILL', 'completed']);
+      expect(receipts).toEqual([1]);
+      expect(amounts).toEqual([[10_000]]);
+      expect(modelRequests).toEqual([1, 1]);
+    },
+    TEST_MS,
+  );
+
   const unasked = lane.plan(() => dieAndGoOn('unasked', 'before-model-call:payer', 1));
   guarantee(
     'F-03',

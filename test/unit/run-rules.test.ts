@@ -20,6 +20,8 @@ const STATES: Readonly<Record<string, RunState>> = {
   'in doubt': withCalls({ status: 'in_doubt' }),
   'with all calls done': withCalls({ status: 'done' }),
   'with a valid answer': { ...opened, final: { isValid: true } },
+  'with a refusal': { ...opened, final: { isValid: false, problem: 'no', why: 'refused' } },
+  'waiting for a model': { ...opened, modelWait: { untilMs: START_MS + 90_000, reason: 'x' } },
   'with an invalid answer': { ...opened, final: { isValid: false }, invalidAnswers: 1 },
   'out of turns': { ...opened, turn: 7 },
 };
@@ -51,6 +53,7 @@ describe('random walks through a run', () => {
     }
     expect([...steps].sort()).toEqual([
       'await-approval',
+      'await-model',
       'await-resume',
       'await-settlement',
       'call-model',
@@ -58,9 +61,8 @@ describe('random walks through a run', () => {
       'open',
       'run-calls',
     ]);
-    expect([...ends]).toEqual(
-      expect.arrayContaining(['completed', 'cancelled', 'out_of_turns', 'blocked', 'over_budget']),
-    );
+    const most = ['completed', 'cancelled', 'out_of_turns', 'blocked', 'over_budget', 'refused'];
+    expect([...ends]).toEqual(expect.arrayContaining(most));
   });
 
   it('a state that went through JSON, as at continue-as-new → the same next step', () => {

@@ -5,6 +5,7 @@ import type {
   AgentPin,
   CallResult,
   CallState,
+  FinalAnswer,
   ModelStepResult,
   ProposedCall,
   RunState,
@@ -82,6 +83,8 @@ function createWorld(tape: readonly number[], tools: readonly string[]): World {
   const ran: string[] = [];
   const ended = new Set<string>();
   const doubted = new Map<number, number>();
+  /** Neighbours that run together may be in doubt together: each is looked at again. */
+  const everInDoubt = new Set<string>();
   const isOver = (): boolean => at >= tape.length;
   const draw = (choices: number): number => (tape[at++] ?? 0) % choices;
   const callId = (state: RunState, { call }: CallState): string => `${state.turn - 1}/${call}`;
@@ -119,6 +122,7 @@ function createWorld(tape: readonly number[], tools: readonly string[]): World {
         ended.add(callId(state, call));
       }
       if (became.kind === 'in_doubt') {
+        everInDoubt.add(callId(state, call));
         const turn = state.turn - 1;
         doubted.set(turn, Math.min(Number(call.call), doubted.get(turn) ?? Infinity));
       }
@@ -128,11 +132,22 @@ function createWorld(tape: readonly number[], tools: readonly string[]): World {
 
   function model(): ModelStepResult {
     if (isOver()) return answered([], { isValid: true });
-    const kind = draw(12);
+    const kind = draw(14);
     if (kind === 0) return { kind: 'paused' };
     if (kind === 1) return { kind: 'cancelled' };
     if (kind === 2) return answered([], { isValid: draw(2) === 0, problem: 'not JSON' });
+    if (kind === 3) return unusedAnswer();
+    if (kind === 4) return { kind: 'waiting', untilMs: nowMs + 90_000, reason: 'later' };
     return answered(Array.from({ length: draw(5) }, proposal), undefined);
+  }
+
+  /** Its calls are told of, and none of them is for anybody to run. */
+  function unusedAnswer(): ModelStepResult {
+    const why = (['cut', 'cut', 'paused', 'unusable', 'refused'] as const)[draw(5)] ?? 'cut';
+    const calls = Array.from({ length: draw(3) }, proposal).map(
+      ({ tool, rule, summary }) => ({ tool, rule, summary, verdict: 'invalid' }) as const,
+    );
+    return answered(calls, { isValid: false, problem: why, why });
   }
 
   function proposal(): ProposedCall {
@@ -147,7 +162,7 @@ function createWorld(tape: readonly number[], tools: readonly string[]): World {
 
   function answered(
     calls: readonly ProposedCall[],
-    final: { isValid: boolean; problem?: string } | undefined,
+    final: FinalAnswer | undefined,
   ): ModelStepResult {
     const usage = {
       inputTokens: 1,
@@ -199,6 +214,9 @@ function createWorld(tape: readonly number[], tools: readonly string[]): World {
           return draw(4) === 1 ? { kind: 'control' } : { kind: 'woken', call: step.call.call };
         case 'await-settlement':
           return draw(4) === 1 ? { kind: 'control' } : { kind: 'woken', call: step.call.call };
+        case 'await-model':
+          nowMs = draw(2) === 0 ? Math.max(nowMs, step.untilMs) : nowMs;
+          return { kind: 'waited' };
         case 'compact':
         case 'await-user':
         case 'start-children':
@@ -218,7 +236,8 @@ function createWorld(tape: readonly number[], tools: readonly string[]): World {
       const id = callId(state, call);
       must(!ended.has(id), `${id} runs again after it has ended`);
       const doubt = doubted.get(state.turn - 1) ?? Infinity;
-      must(Number(call.call) <= doubt, `${id} runs behind an effect in doubt`);
+      const mayRun = Number(call.call) <= doubt || everInDoubt.has(id);
+      must(mayRun, `${id} runs behind an effect in doubt`);
       must(call.status === 'ready', `${id} runs while ${call.status}`);
     }
     const effects = calls.filter((call) => call.contract !== 'read');

@@ -95,13 +95,14 @@ async function resume(call: Call<ByOptions>): Promise<ExitCode> {
 const RESUMED: Readonly<Record<ResumeAnswer['was'], string>> = {
   paused: 'it was paused',
   stuck: 'it was stuck',
+  waiting: 'it was waiting for a model, which is asked now',
   'not-started': 'its workflow had never been started',
   lost: 'Temporal no longer knew it; it was started again and goes on from what the ledger holds',
   terminated:
     'its workflow had ended in Temporal; it was started again and goes on from what the ledger holds',
   cancelled:
     'it is cancelled and its workflow has ended: nothing is started, the next sweep closes it',
-  nothing: 'it was neither paused nor stuck, so nothing changes',
+  nothing: 'it was neither paused nor stuck nor waiting for a model, so nothing changes',
 };
 
 function formatResume({ io }: Call, { runKey, was, wake }: ResumeAnswer): string {

@@ -39,6 +39,7 @@ export function formatRuns(io: Terminal, runs: readonly RunView[], now: Date): s
 export function formatNeeds({ status, pendingApprovals, doubts }: RunView): string {
   const needs = [
     status === 'stuck' ? 'a repair' : '',
+    status === 'waiting_model' ? 'time, or a resume' : '',
     pendingApprovals > 0 ? plural(pendingApprovals, 'approval') : '',
     doubts > 0 ? plural(doubts, 'doubt') : '',
   ];
@@ -97,7 +98,7 @@ function section(io: Terminal, title: string, body: string): string {
 }
 
 function runFields(
-  { run, input, output, turns, compactions }: RunDetails,
+  { run, input, output, turns, compactions, unusedAnswers }: RunDetails,
   now: Date,
 ): readonly Field[] {
   const models = [...new Set(turns.map(({ modelServed }) => modelServed))].join(', ');
@@ -111,6 +112,7 @@ function runFields(
     ['status', formatStatus(run.status), toneOf(run.status)],
     ['needs you', formatNeeds(run), 'warn'],
     ['stuck because', run.stuckCause === null ? '' : formatCause(run.stuckCause), 'bad'],
+    ['waits for', formatModelWait(run), 'warn'],
     ['paused', by(run.pausedAt, run.pausedBy, now)],
     ['cancelled', by(run.cancelledAt, run.cancelledBy, now)],
     ['agent', run.agent],
@@ -122,6 +124,7 @@ function runFields(
     ['reason', run.result?.reason],
     ['turns', String(run.turn)],
     ['compacted', formatCompactions(compactions)],
+    ['paid, not used', formatUnused(unusedAnswers), 'warn'],
     ['model', models],
     ['tokens', tokens],
     ['cost', `${formatCost(run.costMicroUsd)}${unpriced}`],
@@ -134,6 +137,23 @@ function formatCompactions(compactions: RunDetails['compactions']): string {
   if (compactions.length === 0) return '';
   const cost = compactions.reduce((sum, { costMicroUsd }) => sum + costMicroUsd, 0);
   return `before turn ${compactions.map(({ turn }) => turn).join(', ')} (${formatCost(cost)})`;
+}
+
+/** The latest few: what is wrong tends to repeat. */
+function formatUnused(answers: RunDetails['unusedAnswers']): string {
+  if (answers.length === 0) return '';
+  const cost = answers.reduce((sum, { costMicroUsd }) => sum + costMicroUsd, 0);
+  const shown = answers.slice(-3).map(({ kind, turn, problem }) => {
+    const what = kind === 'compaction' ? `compaction before turn ${turn}` : `turn ${turn}`;
+    return `${what}: ${toSafeLine(problem)}`;
+  });
+  return `${answers.length} (${formatCost(cost)}): ${shown.join('; ')}`;
+}
+
+function formatModelWait({ modelWait }: RunView): string {
+  if (!modelWait) return '';
+  const until = formatTime(new Date(modelWait.until));
+  return `a model, until ${until}: ${toSafeLine(modelWait.reason)}`;
 }
 
 function by(at: Date | null, who: string | null, now: Date): string {
@@ -235,4 +255,4 @@ export function formatNextSteps({ run, approvals, effects }: RunDetails): string
   return steps.map((step) => `  ${step}\n`).join('');
 }
 
-const RESUMABLE: ReadonlySet<string> = new Set(['stuck', 'paused', 'terminated']);
+const RESUMABLE: ReadonlySet<string> = new Set(['stuck', 'paused', 'terminated', 'waiting_model']);
