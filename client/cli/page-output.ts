@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import type { Call } from './call.ts';
+import { formatSafeJson } from './format/safe-text.ts';
 import { formatCount } from './format/values.ts';
 
 /** What every command takes that lists. */
@@ -102,7 +103,7 @@ export async function printAll<Row>(
 async function printArray(io: Call['io'], rows: AsyncIterable<unknown>): Promise<void> {
   let before = '[\n  ';
   for await (const row of rows) {
-    await io.write(`${before}${JSON.stringify(row)}`);
+    await io.write(`${before}${formatSafeJson(row)}`);
     before = ',\n  ';
   }
   await io.write(before.startsWith('[') ? '[]\n' : '\n]\n');

@@ -168,9 +168,9 @@ describe('the workflow is terminated while its worker stands at a point, and the
   );
 
   guarantee('law-11-reconciler', '`pawl doubts` shows each, and says what to do', async () => {
-    const listed = JSON.parse(await runPawl('doubts', '--json')) as EffectView[];
+    const listed = JSON.parse(await runPawl('doubts', '--json', '--all')) as EffectView[];
     expect(new Set(listed.map(({ runKey }) => runKey))).toEqual(doubts);
-    const text = await runPawl('doubts');
+    const text = await runPawl('doubts', '--all');
     expect(text).toContain('its workflow is gone');
     const [doubt] = listed;
     expect(text).toContain(`pawl settle ${doubt?.effect} applied`);

@@ -86,7 +86,7 @@ function addDoubts(program: Command, toAction: ToAction): void {
   addPageOptions(command, 'doubts, and how many stuck runs', 100);
   addExamples(command, [
     ['pawl doubts', 'what to look at'],
-    ['pawl doubts --json | jq length', 'how many'],
+    ['pawl doubts --all --json | jq length', 'how many'],
     [`pawl doubts --json | jq '.[] | select(.kind == "run")'`, 'only the stuck runs'],
   ]);
 }

@@ -202,7 +202,25 @@ async function show(call: Call<ShowCommandOptions>): Promise<void> {
   const entries = client.transcript(details.run.runKey, { from, limit });
   if (options.json) return printJson(io, details, entries);
   io.out(`${formatRunDetails(io, details, new Date())}\n${io.paint('bold', 'Transcript')}\n`);
-  for await (const entry of entries) io.out(formatEntry(io, entry));
+  await writeEach(io, entries, (entry) => formatEntry(io, entry));
+}
+
+/** A write for each of many short texts takes longer than the reading. */
+const WRITE_LETTERS = 65_536;
+
+async function writeEach<T>(
+  io: Call['io'],
+  rows: AsyncIterable<T>,
+  format: (row: T) => string,
+): Promise<void> {
+  let held = '';
+  for await (const row of rows) {
+    held += format(row);
+    if (held.length < WRITE_LETTERS) continue;
+    await io.write(held);
+    held = '';
+  }
+  await io.write(held);
 }
 
 /** One document, written as it is read. */
@@ -213,10 +231,11 @@ async function printJson(
 ): Promise<void> {
   io.out(`${formatSafeJson(details, 2).slice(0, -2)},\n  "transcript": [`);
   let separator = '\n';
-  for await (const entry of entries) {
-    io.out(`${separator}    ${formatSafeJson(entry)}`);
+  await writeEach(io, entries, (entry) => {
+    const text = `${separator}    ${formatSafeJson(entry)}`;
     separator = ',\n';
-  }
+    return text;
+  });
   io.out('\n  ]\n}\n');
 }
 

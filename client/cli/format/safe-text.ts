@@ -42,8 +42,26 @@ export function toLines(text: string, before: number, columns = COLUMNS_DEFAULT)
     .flatMap((line) => wrap(line, width));
 }
 
+/** Every letter is one column wide, and there is no escape. */
+const PLAIN = /^[ -[\]-~]*$/;
+
+/** The same for plain lines, which nearly all are: letter by letter a long transcript takes minutes. */
+function wrapPlain(line: string, width: number): string[] {
+  const lines: string[] = [];
+  let from = 0;
+  while (line.length - from > width) {
+    const space = line.lastIndexOf(' ', from + width - 1) - from;
+    const at = space > width / 2 ? space + 1 : width;
+    lines.push(line.slice(from, from + at));
+    from += at;
+  }
+  lines.push(line.slice(from));
+  return lines;
+}
+
 /** Broken at a space where there is one in the second half, never inside of an escape; every letter stays. */
 function wrap(line: string, width: number): string[] {
+  if (PLAIN.test(line)) return wrapPlain(line, width);
   const lines: string[] = [];
   let current = '';
   let used = 0;
