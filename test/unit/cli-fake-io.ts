@@ -15,7 +15,7 @@ export function createFakeIo(overrides: Partial<CliIo> = {}): FakeIo {
   const reactions = new Set<() => void>();
   return {
     out: (text) => void out.push(text),
-    write: async (text) => void out.push(text),
+    write: async (text) => (overrides.out ?? ((told: string) => void out.push(told)))(text),
     err: (text) => void err.push(text),
     isInteractive: false,
     hasProgress: false,

@@ -206,7 +206,7 @@ async function show(call: Call<ShowCommandOptions>): Promise<void> {
 }
 
 /** A write for each of many short texts takes longer than the reading. */
-const WRITE_LETTERS = 65_536;
+const WRITE_LETTERS = 32_768;
 
 async function writeEach<T>(
   io: Call['io'],
