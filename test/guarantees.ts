@@ -245,6 +245,9 @@ export const guarantees = {
   'lists-are-bounded':
     'Over 100,000 runs, effects and approvals no list reads a large table from end to end; each is read in pages by key, a page that is not all says so and how to go on, and `--all` is all of it.',
 
+  'doctor-sees':
+    '`pawl doctor` names runs whose workflow was ended in Temporal, whatever else is live, and counts effects past their lease and doubts, with the oldest.',
+
   // Workflows that others have ended or paused in Temporal.
   'ended-is-closed':
     'A run whose workflow was terminated, failed or timed out in Temporal is closed by a sweep as terminated (a cancelled one as cancelled); resumed, it goes on from the rows: what was sent is not sent again, what was answered is not asked again.',

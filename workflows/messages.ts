@@ -77,8 +77,8 @@ export interface AgentRunInput<State = unknown> {
   readonly undo?: { readonly runKey: string; readonly effects: readonly string[] };
   /** Parsed and shown in the UI; left out beyond 64 KB (the run's row holds it). */
   readonly input?: unknown;
-  /** Only where an execution before it ended or was lost: when the run began, and the ledger's sequence that it had seen. */
-  readonly again?: { readonly startedAtMs: number; readonly seq?: number };
+  /** Only where an execution before it ended or was lost: when the run began. */
+  readonly again?: { readonly startedAtMs: number };
   /** Only after continue-as-new. */
   readonly carried?: State;
 }

@@ -16,8 +16,8 @@ export interface RunOrigin {
   /** Of a sub-agent: who waits for it, and what it may use up. */
   readonly parent?: string;
   readonly limits?: ChildLimits;
-  /** An execution before it had begun the run: its time counts, and what it had seen of the ledger. */
-  readonly again?: { readonly startedAtMs: number; readonly seq?: number };
+  /** An execution before it had begun the run: its time counts. */
+  readonly again?: { readonly startedAtMs: number };
 }
 
 /** The state before the first step. */
@@ -35,7 +35,7 @@ export function startRun(origin: RunOrigin, startedAtMs: number): RunState {
     startedAtMs: again?.startedAtMs ?? startedAtMs,
     turn,
     generation,
-    seq: again?.seq ?? 0,
+    seq: 0,
     calls: [],
     usage: { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, costMicroUsd: 0 },
     denials: 0,
