@@ -23,6 +23,10 @@ export interface ToolDescription {
   /** It has a `compensate`: what it did can be undone. */
   readonly canCompensate?: boolean;
   readonly callsPerRunMax?: number | null;
+  /** The only hosts that it may reach. @default those of the agent */
+  readonly egress?: readonly string[];
+  /** Of an answer to it. */
+  readonly maxAnswerBytes?: number;
   /** Its first attempt runs inside of the workflow task. @default false */
   readonly local?: boolean;
   /** What a reader of the declaration should think about, such as an effect without identity. */
@@ -34,6 +38,8 @@ export interface AgentDescription {
   readonly hash: string;
   readonly inputSchema: Json;
   readonly model: ModelConfig;
+  /** The only hosts that the worker lets its tools reach (PAWL_EGRESS_ALLOW). @default every public one */
+  readonly egress?: readonly string[];
   readonly tools: readonly ToolDescription[];
 }
 

@@ -103,6 +103,10 @@ export const guarantees = {
     'Every contract, every point at which a worker can die, every way of a receiver, under seeded schedules: none duplicated, none lost, and in doubt exactly what was predicted.',
   'ours-is-not-theirs':
     "After the receiver has answered 2xx to the end of its answer, nothing of ours (encoding, output schema, the tool's own code) makes the outcome unknown: the effect is applied with the cause as its output problem, and sent once.",
+  'egress-guarded':
+    'Tools connect by http and https only, to listed hosts where there is a list, and to no private, translated or metadata address however it is written or resolved: refused before a connection is tried, and again on the socket before a byte of TLS.',
+  'answers-bounded':
+    'An answer is read up to the limit of its tool, on the wire and unpacked, and until its deadline; a larger one after a 2xx is applied, and memory stays bounded.',
   'law-13-shutdown':
     'A worker that is told to stop lets its sends end first: no send is doubled by it.',
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from 'zod';
+import { toHost } from '../domain/rules/hosts.ts';
 
 const environmentSchema = z.object({
   TEMPORAL_ADDRESS: z.string().default('localhost:7233'),
@@ -14,6 +15,7 @@ const environmentSchema = z.object({
   OPENAI_API_KEY: z.string().optional(),
   OPENAI_BASE_URL: z.url().optional(),
   PAWL_EGRESS_PRIVATE: z.enum(['allow', 'refuse']).default('refuse'),
+  PAWL_EGRESS_ALLOW: z.string().optional().transform(toHosts),
   PAWL_BUILD_ID: z.string().max(32).default('dev'),
   PAWL_WORKFLOW_BUNDLE: z.string().optional(),
   PAWL_MIGRATE: z.enum(['yes', 'no']).default('yes'),
@@ -22,6 +24,19 @@ const environmentSchema = z.object({
   PAWL_ALLOW_CRASH_POINTS: z.enum(['0', '1']).default('0'),
   PAWL_LOG_LEVEL: z.enum(['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR']).default('WARN'),
 });
+
+function toHosts(
+  list: string | undefined,
+  context: z.RefinementCtx,
+): readonly string[] | undefined {
+  const names = list?.split(',').filter((name) => name.trim() !== '') ?? [];
+  try {
+    return names.length === 0 ? undefined : names.map(toHost);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : '' });
+    return z.NEVER;
+  }
+}
 
 export interface WorkerConfig {
   readonly temporalAddress: string;
@@ -32,6 +47,8 @@ export interface WorkerConfig {
   readonly openai: { readonly apiKey: string; readonly baseURL: string | undefined } | undefined;
   /** Whether tools may reach loopback and private addresses. */
   readonly privateNetworks: 'allow' | 'refuse';
+  /** The only hosts that tools may reach. Undefined: every public one. */
+  readonly hosts?: readonly string[] | undefined;
   /** Short: it stands in every workflow task of every history. */
   readonly buildId: string;
   /** Never that of another process, a later one with the same number included: a supervisor asks who is dead by it. */
@@ -73,6 +90,7 @@ export function readWorkerConfig(
     anthropic: account(env.ANTHROPIC_API_KEY, env.ANTHROPIC_BASE_URL),
     openai: account(env.OPENAI_API_KEY, env.OPENAI_BASE_URL),
     privateNetworks: env.PAWL_EGRESS_PRIVATE,
+    hosts: env.PAWL_EGRESS_ALLOW,
     buildId: env.PAWL_BUILD_ID,
     identity: `${process.pid}@${hostname()}-${randomBytes(3).toString('hex')}`,
     workflowBundle: env.PAWL_WORKFLOW_BUNDLE,

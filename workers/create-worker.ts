@@ -196,7 +196,7 @@ async function createRunDeps(
   registry: RunDeps['registry'],
   database: Database,
 ): Promise<RunDeps> {
-  const wire = createWire({ privateNetworks: config.privateNetworks });
+  const wire = createWire({ privateNetworks: config.privateNetworks, hosts: config.hosts });
   const crash = options.crash ?? crashHookFrom(config.crashAt);
   const random = options.random ?? Math.random;
   const ledger = await createPostgresEffectLedger(database, { crash });

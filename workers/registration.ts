@@ -15,7 +15,7 @@ export async function announceWorker(
   registry: AgentRegistry,
 ): Promise<() => Promise<void>> {
   const agents = Object.fromEntries(
-    [...registry.agents].map(([name, agent]) => [name, describe(agent)]),
+    [...registry.agents].map(([name, agent]) => [name, describe(agent, config)]),
   );
   // Rows of workers that were killed stay behind: a day is enough for the curious.
   await database.query(
@@ -43,12 +43,13 @@ export async function announceWorker(
   };
 }
 
-function describe({ agent, pin, policy }: RegisteredAgent): Json {
+function describe({ agent, pin, policy }: RegisteredAgent, { hosts }: WorkerConfig): Json {
   return {
     hash: pin.hash,
     inputSchema: toJsonSchema(agent.input),
     model: agent.model,
     policy: policy.hash,
+    ...(hosts ? { egress: hosts } : {}),
     tools: agent.tools.map(describeTool),
   };
 }
@@ -66,6 +67,8 @@ function describeTool(tool: AnyTool): Json {
     parallel: tool.parallel,
     canCompensate: tool.compensation !== undefined,
     callsPerRunMax: tool.callsPerRunMax ?? null,
+    ...(tool.egress ? { egress: tool.egress } : {}),
+    maxAnswerBytes: tool.maxAnswerBytes,
     ...(tool.local ? { local: true } : {}),
     warnings: warningsOf(tool),
   };

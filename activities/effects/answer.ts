@@ -28,7 +28,10 @@ export function boundAnswer(response: Response, bytesMax: number): Response {
   const bounded = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const { done, value } = await reader.read();
+        const { done, value } = await reader.read().catch((error: unknown) => {
+          // On the wire it is ended by fetch's own error.
+          throw isTooLarge(error) ? new AnswerTooLarge(bytesMax) : error;
+        });
         if (done) return controller.close();
         count += value.byteLength;
         if (count <= bytesMax) return controller.enqueue(value);

@@ -20,10 +20,11 @@ import { createEffectFetch, type WriteState } from './effect-fetch.ts';
 import { afterGrant, isDefinite, toRefused } from './read-outcome.ts';
 import { type Ran, settleWithin } from './settle-within.ts';
 import { noTransaction, parseArguments } from './tool-run.ts';
+import { type Wire, wireFor } from './wire.ts';
 
 export interface SendDeps {
   readonly ledger: EffectLedger;
-  readonly wire: typeof fetch;
+  readonly wire: Wire;
   readonly crash: CrashHook;
   readonly clock: Clock;
 }
@@ -72,9 +73,11 @@ async function attemptUntil(
   job: SendJob,
 ): Promise<SendAnswer> {
   const { tool, record } = job;
+  const wire = wireFor(deps.wire, tool);
   const gate = createEffectFetch({
     ...deps,
     ...job,
+    wire,
     callsPerRunMax: tool.callsPerRunMax,
     signal,
   });
@@ -84,7 +87,7 @@ async function attemptUntil(
     return await toAnswer(gate.state(), undefined, job);
   const context = {
     fetch: gate.fetch,
-    read: deps.wire,
+    read: wire,
     transaction: noTransaction,
     idempotencyKey: record.wireKey,
     effect: record.shortId,

@@ -10,6 +10,7 @@ import { judgeOutput } from './judge-output.ts';
 import { toRefused } from './read-outcome.ts';
 import { settleWithin } from './settle-within.ts';
 import { parseArguments } from './tool-run.ts';
+import { wireFor } from './wire.ts';
 
 export type TransactionAnswer =
   | Exclude<SendAnswer, { kind: 'observed' | 'concluded' }>
@@ -52,7 +53,7 @@ async function runInside(
   await deps.crash('before-send', tool.name);
   const context: Omit<ToolContext, 'signal'> = {
     fetch: refuseFetch,
-    read: deps.wire,
+    read: wireFor(deps.wire, tool),
     transaction,
     idempotencyKey: record.wireKey,
     effect: record.shortId,

@@ -29,9 +29,12 @@ import {
   strayOf,
 } from './effect-job.ts';
 import { append, appendOrCarry, recorded, recordedOutcome } from './effect-outcomes.ts';
+import { NOT_REACHED } from './egress.ts';
 import { LOOK_PAUSE_MS, retryLater, waitUntil } from './effect-waits.ts';
 import { passGate } from './gate.ts';
+import { isRefusedAddress } from './never-connected.ts';
 import { type Probed, probeOnce } from './probe.ts';
+import { factOfUnsent } from './read-outcome.ts';
 import { sendUnlooked, wordOn } from './send-unlooked.ts';
 import { InputInvalid } from './tool-run.ts';
 
@@ -272,11 +275,16 @@ async function readAnswer(
   if (settled.record.contract === 'once' && status === 'dispatched') return undefined;
   const { fact } = answer.entry;
   const reason = 'reason' in fact ? fact.reason : 'no definite answer';
-  if (fact.kind === 'not_sent' && (job.claim.triedForMs ?? 0) >= job.tool.unsentForMs) {
+  if (fact.kind === 'not_sent' && isLastTry(job, reason)) {
     return giveUpUnsent(deps, job, settled.record, reason);
   }
   const type = status === 'intended' ? FailureType.EffectNotSent : FailureType.EffectAmbiguous;
   throw retryLater(deps, job, type, reason, answer.retryAfterMs);
+}
+
+/** An address that tools may not reach is none a minute later either. */
+function isLastTry({ claim, tool }: EffectJob, reason: string): boolean {
+  return isRefusedAddress(reason) || (claim.triedForMs ?? 0) >= tool.unsentForMs;
 }
 
 /** It could not be sent for as long as the tool allows. An earlier send may have arrived all the same: that is a doubt. */
@@ -288,7 +296,9 @@ function giveUpUnsent(
 ): Promise<EffectOutcome | undefined> {
   const seconds = Math.round((job.claim.triedForMs ?? 0) / 1_000);
   const why = `not reached for ${seconds} s: ${reason}`;
-  if (record.state.status === 'intended') return withdraw(deps, job, 'unreachable', why);
+  // Why, each time, is in the facts: for people, not for a model.
+  const told = `${NOT_REACHED} Nothing was sent.`;
+  if (record.state.status === 'intended') return withdraw(deps, job, 'unreachable', told);
   // A later attempt may be sending at this moment: the doubt would be about its send, too.
   if (record.claimOrder > job.claim.order) return Promise.resolve(undefined);
   const fact: Fact = {
@@ -343,21 +353,8 @@ async function unsent(
       `${job.tool.name} failed before it sent: ${message}`,
     );
   }
-  const fact = factOfUnsent(record, message);
+  const fact = factOfUnsent(record, error);
   return conclude(deps, job, record, { fact, attempt: job.claim.attempt });
-}
-
-/** What was done and cannot be undone by its own code is a human's: a no would leave it standing in silence. */
-function factOfUnsent({ state, compensates }: EffectRecord, message: string): Fact {
-  if (state.sends > 0) {
-    const reason = `an earlier send is open, and sending again failed: ${message}`;
-    return { kind: 'doubted', reason };
-  }
-  if (compensates !== null) {
-    const reason = `nothing was sent, \`compensate\` failed before it: ${message}; undo it by hand, then settle`;
-    return { kind: 'doubted', reason };
-  }
-  return { kind: 'withdrawn', code: 'tool_failed', message };
 }
 
 /** Undefined when the effect is not as it was seen any more: what was concluded from that is void. */

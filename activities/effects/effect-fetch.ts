@@ -16,7 +16,7 @@ import { type Arrived, readWhole } from './answer.ts';
 import { AttemptGivenUp } from './effect-job.ts';
 import { freeze, thaw } from './frozen-request.ts';
 import { joinSignals, withoutSignal } from '../join-signals.ts';
-import { whyNeverConnected } from './wire.ts';
+import { whyNeverConnected } from './never-connected.ts';
 
 /** What became of the effect's one write in this attempt. */
 export type WriteState =

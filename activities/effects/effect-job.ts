@@ -5,10 +5,11 @@ import type { Claim, EffectIntent, EffectLedger, EffectRecord } from '../ledger/
 import type { IsGivenUp } from '../heartbeat.ts';
 import type { CrashHook } from './crash-points.ts';
 import type { Authority } from './gate.ts';
+import type { Wire } from './wire.ts';
 
 export interface EngineDeps {
   readonly ledger: EffectLedger;
-  readonly wire: typeof fetch;
+  readonly wire: Wire;
   readonly crash: CrashHook;
   readonly clock: Clock;
   /** In [0, 1); injected so that a seeded run repeats. */

@@ -11,10 +11,11 @@ import { clip, textOf } from './clip.ts';
 import { judgeOutput } from './judge-output.ts';
 import { settleWithin } from './settle-within.ts';
 import { parseArguments } from './tool-run.ts';
+import { type Wire, wireFor } from './wire.ts';
 
 export interface ProbeDeps {
   readonly ledger: EffectLedger;
-  readonly wire: typeof fetch;
+  readonly wire: Wire;
   readonly crash: CrashHook;
   readonly clock: Clock;
   /** A look takes no longer than this, whatever the tool says. @default the tool's own time-out */
@@ -109,7 +110,7 @@ async function ask(
   tool: AnyTool,
   record: EffectRecord,
 ): Promise<FactEntry & { readonly fact: Seen }> {
-  const { read, whyFailed } = watchReads(wire);
+  const { read, whyFailed } = watchReads(wireFor(wire, tool));
   const { wireKey: idempotencyKey, shortId: effect } = record;
   const timeoutMs = Math.min(tool.timeoutMs, lookMaxMs);
   try {

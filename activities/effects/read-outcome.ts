@@ -1,12 +1,13 @@
-// What the end of a tool and the receiver's answer amount to once its write was permitted: one fact.
+// What the end of a tool and the receiver's answer amount to: one fact.
 import { isPending, isRefusal, type RefusedError } from '../../domain/schemas/outcomes.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { Fact } from '../../domain/rules/effect.ts';
 import { describeThrown, member } from '../../domain/rules/thrown.ts';
-import type { FactEntry } from '../ledger/effect-ledger.ts';
+import type { EffectRecord, FactEntry } from '../ledger/effect-ledger.ts';
 import type { Arrived } from './answer.ts';
 import type { WriteState } from './effect-fetch.ts';
 import { judgeOutput } from './judge-output.ts';
+import { tellFailure } from './never-connected.ts';
 import { clip, textOf } from './clip.ts';
 import type { Ran } from './settle-within.ts';
 
@@ -141,4 +142,18 @@ function toOpen(state: Granted, error: unknown): Fact {
   if (member(error, 'needsHuman') === true) return { kind: 'doubted', reason };
   const isAtWork = state.isResend && IN_PROGRESS.has(state.status ?? 0);
   return { kind: 'ambiguous', reason, ...(isAtWork ? { isAtWork } : {}) };
+}
+
+/** What was done and cannot be undone by its own code is a human's: a no would leave it standing in silence. */
+export function factOfUnsent({ state, compensates }: EffectRecord, error: unknown): Fact {
+  const message = describeThrown(error);
+  if (state.sends > 0) {
+    const reason = `an earlier send is open, and sending again failed: ${message}`;
+    return { kind: 'doubted', reason };
+  }
+  if (compensates !== null) {
+    const reason = `nothing was sent, \`compensate\` failed before it: ${message}; undo it by hand, then settle`;
+    return { kind: 'doubted', reason };
+  }
+  return { kind: 'withdrawn', code: 'tool_failed', message: clip(tellFailure(error)) };
 }

@@ -14,12 +14,13 @@ import type { CrashHook } from './crash-points.ts';
 import { LOOK_PAUSE_MS } from './effect-waits.ts';
 import { type Probed, probeOnce } from './probe.ts';
 import { foldWaitingNotices, wakeDecided, wakeSettled } from './wake-waiting.ts';
+import type { Wire } from './wire.ts';
 
 export interface ReconcilerDeps {
   readonly database: Database;
   readonly ledger: EffectLedger;
   readonly tools: ReadonlyMap<string, AnyTool>;
-  readonly wire: typeof fetch;
+  readonly wire: Wire;
   readonly crash: CrashHook;
   readonly clock: Clock;
   readonly workflows: WorkflowsPort;

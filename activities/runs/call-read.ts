@@ -9,6 +9,7 @@ import { systemClock, withDeadline } from '../clock.ts';
 import { shortId } from '../effects/fingerprint.ts';
 import { type Judged, judgeOutput } from '../effects/judge-output.ts';
 import { noTransaction } from '../effects/tool-run.ts';
+import { wireFor } from '../effects/wire.ts';
 import { toErrorName } from '../error-facts.ts';
 import { joinSignals } from '../join-signals.ts';
 import type { RunDeps } from './run-deps.ts';
@@ -29,10 +30,11 @@ export async function callRead(
   context: Context,
 ): Promise<Judged> {
   const effect = shortId('ef', id);
+  const own = wireFor(wire, tool);
   const output: unknown = await withDeadline(systemClock, tool.timeoutMs, (late) =>
     tool.run(input, {
-      fetch: wire,
-      read: wire,
+      fetch: own,
+      read: own,
       transaction: noTransaction,
       idempotencyKey: effect,
       effect,

@@ -7,7 +7,10 @@ import { CallEnd, type CallResult } from '../../domain/rules/run.ts';
 import { describeThrown } from '../../domain/rules/thrown.ts';
 import { isRefusal } from '../../domain/schemas/outcomes.ts';
 import { attemptOf } from '../effects/claim.ts';
+import { clip } from '../effects/clip.ts';
+import { tellFailure } from '../effects/never-connected.ts';
 import { parseValue } from '../effects/parse-value.ts';
+import { toRefused } from '../effects/read-outcome.ts';
 import { jsonBody } from '../encryption/sealed-body.ts';
 import { rolledBack } from '../ledger/rolled-back.ts';
 import { toStorable } from '../ledger/storable.ts';
@@ -129,14 +132,15 @@ async function runRead(
   } catch (error) {
     if (context.cancellationSignal.aborted) throw cancelledRead(error);
     if (isRefusal(error)) {
-      return storeRead(deps, input, row, { ok: false, code: error.code, message: error.message });
+      return storeRead(deps, input, row, { ok: false, ...toRefused(error) });
     }
     const attempt = attemptOf(context.info, input);
     if (attempt >= tool.sendsMax) {
+      context.log.warn(`${tool.name}: ${describeThrown(error)}`);
       return storeRead(deps, input, row, {
         ok: false,
         code: 'tool_failed',
-        message: describeThrown(error),
+        message: clip(tellFailure(error)),
       });
     }
     throw retryRead(tool, attempt, error, deps.random());

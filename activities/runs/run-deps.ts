@@ -3,6 +3,7 @@ import type { PriceTable } from '../../domain/rules/pricing.ts';
 import type { Clock } from '../clock.ts';
 import type { CrashHook } from '../effects/crash-points.ts';
 import type { EffectEngine } from '../effects/effect-engine.ts';
+import type { Wire } from '../effects/wire.ts';
 import type { Database } from '../ledger/database.ts';
 import type { EffectLedger } from '../ledger/effect-ledger.ts';
 import type { ModelProviders } from '../models/model-registry.ts';
@@ -19,7 +20,7 @@ export interface RunDeps {
   readonly registry: AgentRegistry;
   readonly providers: ModelProviders;
   readonly prices: PriceTable;
-  readonly wire: typeof fetch;
+  readonly wire: Wire;
   readonly crash: CrashHook;
   readonly clock: Clock;
   /** In [0, 1); injected so that a seeded run repeats. */

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { type Contract, deriveContract } from '../rules/contract.ts';
 import { type Duration, toMs } from '../rules/durations.ts';
 import { LOCAL_TIMEOUT_MAX_MS } from '../rules/effect-outcome.ts';
+import { toHost } from '../rules/hosts.ts';
 import { RETENTION_SHARE } from '../rules/next-move.ts';
 import { requireArguments, requireCarried } from './check-schema.ts';
 import { type Compensate, toCompensation } from './compensation.ts';
@@ -77,6 +78,10 @@ export interface ToolOptions<Input, Output, Given = any> {
    */
   readonly local?: boolean;
   readonly limits?: { readonly callsPerRun?: number };
+  /** A receiver's answer is read so far, on the wire and unpacked; beyond it is an error. @default 16 MB */
+  readonly maxAnswerBytes?: number;
+  /** The only hosts that this tool may reach: `api.bank.example`, `*.bank.example`, `bank.example:8443`. @default all */
+  readonly egress?: readonly string[];
   /** Effects of one answer may be under way together. @default false */
   readonly parallel?: boolean;
   /**
@@ -108,6 +113,9 @@ export interface Tool<Input = never, Output = unknown, Given = Input> {
   readonly unsentForMs: number;
   readonly timeoutMs: number;
   readonly callsPerRunMax: number | undefined;
+  readonly maxAnswerBytes: number;
+  /** In their normal form; undefined: all that the worker may reach. */
+  readonly egress: readonly string[] | undefined;
   readonly parallel: boolean;
   /** Its first attempt runs inside of the workflow task. */
   readonly local: boolean;
@@ -189,6 +197,8 @@ export function defineTool<Input, Output, Given = any>(
     unsentForMs: toMs(options.retry?.unsentFor ?? '10m'),
     timeoutMs,
     callsPerRunMax: options.limits?.callsPerRun,
+    maxAnswerBytes: toAnswerBytes(name, options.maxAnswerBytes ?? ANSWER_BYTES_MAX),
+    egress: toEgress(name, options.egress),
     parallel: options.parallel ?? false,
     local,
     wire: options.wire ?? 'fetch',
@@ -228,6 +238,25 @@ function assertSettleMs(name: string, probe: EffectDeclaration<never, unknown>['
   throw new TypeError(
     `Tool "${name}": the probe's settleMs is from 0 to ${SETTLE_MAX_MS}, not ${settleMs}`,
   );
+}
+
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+
+function toAnswerBytes(name: string, bytes: number): number {
+  if (Number.isSafeInteger(bytes) && bytes >= 1) return bytes;
+  throw new TypeError(`Tool "${name}": maxAnswerBytes is a whole number from 1, not ${bytes}`);
+}
+
+function toEgress(
+  name: string,
+  hosts: readonly string[] | undefined,
+): readonly string[] | undefined {
+  try {
+    return hosts?.map(toHost);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new TypeError(`Tool "${name}": egress: ${why}`, { cause: error });
+  }
 }
 
 function toSendsMax(name: string, attempts: number): number {

@@ -1,10 +1,11 @@
 // Sends that provably never left: tried again by time, apart from the count of sends; and tools that fail among them.
 import { describe, expect, it } from '@jest/globals';
 import { type Mailbox, startMailbox } from '../../devstack/receivers/mailbox.ts';
+import { createWire } from '../../activities/effects/wire.ts';
 import { httpEffect } from '../../domain/schemas/http-effect.ts';
 import { guarantee } from '../guarantee.ts';
 import { serve, serveTcp } from '../unit/local-server.ts';
-import { mailTool, type Payment, type Receipt } from './support-engine.ts';
+import { createEngineBench, mailTool, type Payment, type Receipt } from './support-engine.ts';
 import { newCase, onceWith, useEngine } from './support-engine-suite.ts';
 
 const at = useEngine();
@@ -20,10 +21,26 @@ describe('a receiver that cannot be reached', () => {
     expect(await at.engine.perform(tool, intent)).toMatchObject({
       kind: 'refused',
       code: 'unreachable',
-      message: expect.stringMatching(/^not reached for \d+ s: ECONNREFUSED/),
+      message: 'The address could not be reached. Nothing was sent.',
     });
-    const unsent = (await at.ledger.kinds(intent)).filter((kind) => kind === 'not_sent');
+    const unsent = (await at.under.facts(intent)).filter(({ kind }) => kind === 'not_sent');
     expect(unsent.length).toBeGreaterThan(3);
+    for (const { data } of unsent) expect(JSON.stringify(data)).toContain('ECONNREFUSED');
+  });
+
+  it('an address that tools may not reach → a definite no at the first try, and the model is told no more', async () => {
+    for (const url of ['http://169.254.169.254', 'data:application/json,{"messageId":"forged"}']) {
+      const tool = mailTool(url, UNSENT);
+      const { intent } = newCase(tool);
+      const guarded = createEngineBench({ ledger: at.under.ledger, wire: createWire() });
+      expect(await guarded.perform(tool, intent)).toMatchObject({
+        kind: 'refused',
+        code: 'unreachable',
+        message: 'The address could not be reached. Nothing was sent.',
+      });
+      const [unsent] = (await at.under.facts(intent)).filter(({ kind }) => kind === 'not_sent');
+      expect(JSON.stringify(unsent?.data)).toContain('PAWL_EGRESS_REFUSED');
+    }
   });
 
   guarantee(

@@ -46,6 +46,10 @@ describe('tools', () => {
       ...{ workers: ['w'], model: { primary: 'anthropic/x', fallbacks: [] } },
     };
     expect(formatAgents(plain, [agent], NOW)).toMatch(/pay +keyed .* local, 2 ?s /);
+    const listed = { ...agent, egress: ['a.example'], tools: [{ ...tool, egress: [] }] };
+    expect(formatAgents(plain, [listed], NOW)).toMatch(
+      /egress all tools: a\.example\negress pay: nothing\n/,
+    );
   });
 });
 

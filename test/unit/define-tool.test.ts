@@ -30,6 +30,8 @@ describe('a declared tool', () => {
       sendsMax: 4,
       timeoutMs: 30_000,
       callsPerRunMax: undefined,
+      maxAnswerBytes: 16_777_216,
+      egress: undefined,
       parallel: false,
       local: false,
       wire: 'fetch',
@@ -42,6 +44,8 @@ describe('a declared tool', () => {
       retry: { maximumAttempts: 2 },
       timeout: '5s',
       limits: { callsPerRun: 3 },
+      maxAnswerBytes: 1_000,
+      egress: ['API.bank.example:0443', '*.cdn.example'],
       parallel: true,
       wire: 'own',
     });
@@ -51,6 +55,8 @@ describe('a declared tool', () => {
       sendsMax: 2,
       timeoutMs: 5_000,
       callsPerRunMax: 3,
+      maxAnswerBytes: 1_000,
+      egress: ['api.bank.example:443', '*.cdn.example'],
       parallel: true,
       wire: 'own',
     });
@@ -71,6 +77,14 @@ describe('a declared tool', () => {
 });
 
 describe('a declaration that contradicts itself', () => {
+  it.each<[Partial<Options>, string]>([
+    [{ maxAnswerBytes: 0 }, 'maxAnswerBytes is a whole number from 1, not 0'],
+    [{ maxAnswerBytes: 1.5 }, 'maxAnswerBytes is a whole number from 1, not 1.5'],
+    [{ egress: ['https://bank.example'] }, 'egress: "https://bank.example" is no host: write'],
+  ])('%j → refused', (change, message) => {
+    expect(() => define(change)).toThrow(`Tool "refund": ${message}`);
+  });
+
   it.each(['Refund', 'refund-it', '1refund', '', 'r'.repeat(65), 'refund\n', '__proto__'])(
     'the name %p → refused',
     (name) => {

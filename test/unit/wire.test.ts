@@ -3,12 +3,10 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { joinSignals } from '../../activities/join-signals.ts';
-import {
-  createWire,
-  EgressRefused,
-  isPrivate,
-  whyNeverConnected,
-} from '../../activities/effects/wire.ts';
+import { isPrivate } from '../../activities/effects/addresses.ts';
+import { EgressRefused } from '../../activities/effects/egress.ts';
+import { whyNeverConnected } from '../../activities/effects/never-connected.ts';
+import { createWire } from '../../activities/effects/wire.ts';
 import { type LocalServer, serve, serveTcp } from './local-server.ts';
 import { guarantee } from '../guarantee.ts';
 
@@ -47,9 +45,10 @@ describe('a private peer', () => {
     expect(rootOf(error)).toBeInstanceOf(EgressRefused);
     expect(rootOf(error)).toMatchObject({
       code: 'PAWL_EGRESS_REFUSED',
-      message:
+      message: 'The address could not be reached.',
+      detail:
         '"127.0.0.1" is 127.0.0.1, a private address: tools may not reach it ' +
-        '(set egress.privateNetworks to "allow" where that is meant)',
+        '(PAWL_EGRESS_PRIVATE=allow where that is meant)',
     });
     expect(server.arrived).toEqual([]);
   });
@@ -100,6 +99,13 @@ describe('which addresses are private', () => {
     ],
     ...['fc00::1', 'fd12:3456::1', 'fe80::1', 'fe80::1%lo', 'febf::1', 'fec0::1', 'ff02::1'],
     // Addresses that carry an IPv4 one to a translator.
+    ...[
+      '::ffff:0:7f00:1',
+      '::ffff:0:127.0.0.1',
+      '168.63.129.16',
+      '::ffff:168.63.129.16',
+      '2001:db8::1',
+    ],
     ...['64:ff9b::7f00:1', '64:ff9b:1::a00:1', '2002:7f00:1::', '2001:0:4136:e378::1', '::7f00:1'],
     ...['', 'not an address', '127.0.0.1.example'],
   ])('%p → private', (address) => {

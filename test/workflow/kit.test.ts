@@ -126,7 +126,7 @@ describe('withTestRun', () => {
       const { result } = await t.start('clerk', TASK);
       expect((await result()).result?.kind).toBe('completed');
       expect(t.bank.requests()).toEqual([]);
-      expect(shownResults(t)[0]?.text).toContain('a private address: tools may not reach it');
+      expect(shownResults(t)[0]?.text).toContain('The address could not be reached.');
     });
   });
 

@@ -33,7 +33,15 @@ function formatAgent(io: Terminal, agent: AgentView, now: Date): string {
   const warnings = agent.tools.flatMap(({ name, warnings: found }) =>
     found.map((warning) => `${io.paint('warn', 'warning')} ${toSafeLine(`${name}: ${warning}`)}\n`),
   );
-  return `${head}\n${schema}\n${tools}${warnings.join('')}`;
+  return `${head}\n${schema}\n${tools}${formatEgress(io, agent)}${warnings.join('')}`;
+}
+
+/** Where tools may connect to, where somebody has said so. */
+function formatEgress(io: Terminal, { egress, tools }: AgentView): string {
+  const line = (who: string, hosts: readonly string[]): string =>
+    `${io.paint('dim', 'egress')} ${toSafeLine(`${who}: ${hosts.join(', ') || 'nothing'}`)}\n`;
+  const own = tools.map((tool) => (tool.egress ? line(tool.name, tool.egress) : ''));
+  return `${egress ? line('all tools', egress) : ''}${own.join('')}`;
 }
 
 function formatTools(io: Terminal, tools: readonly ToolDescription[]): string {
