@@ -28,20 +28,27 @@ describe('a receiver that cannot be reached', () => {
     for (const { data } of unsent) expect(JSON.stringify(data)).toContain('ECONNREFUSED');
   });
 
-  it('an address that tools may not reach → a definite no at the first try, and the model is told no more', async () => {
-    for (const url of ['http://169.254.169.254', 'data:application/json,{"messageId":"forged"}']) {
-      const tool = mailTool(url, UNSENT);
-      const { intent } = newCase(tool);
-      const guarded = createEngineBench({ ledger: at.under.ledger, wire: createWire() });
-      expect(await guarded.perform(tool, intent)).toMatchObject({
-        kind: 'refused',
-        code: 'unreachable',
-        message: 'The address could not be reached. Nothing was sent.',
-      });
-      const [unsent] = (await at.under.facts(intent)).filter(({ kind }) => kind === 'not_sent');
-      expect(JSON.stringify(unsent?.data)).toContain('PAWL_EGRESS_REFUSED');
-    }
-  });
+  guarantee(
+    'egress-guarded',
+    'an address that tools may not reach → a definite no at the first try, and the model is told no more',
+    async () => {
+      for (const url of [
+        'http://169.254.169.254',
+        'data:application/json,{"messageId":"forged"}',
+      ]) {
+        const tool = mailTool(url, UNSENT);
+        const { intent } = newCase(tool);
+        const guarded = createEngineBench({ ledger: at.under.ledger, wire: createWire() });
+        expect(await guarded.perform(tool, intent)).toMatchObject({
+          kind: 'refused',
+          code: 'unreachable',
+          message: 'The address could not be reached. Nothing was sent.',
+        });
+        const [unsent] = (await at.under.facts(intent)).filter(({ kind }) => kind === 'not_sent');
+        expect(JSON.stringify(unsent?.data)).toContain('PAWL_EGRESS_REFUSED');
+      }
+    },
+  );
 
   guarantee(
     'unsent-is-no-send',
