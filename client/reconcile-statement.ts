@@ -129,6 +129,12 @@ async function readStatement(
     if (atMs !== undefined && Number.isNaN(atMs)) {
       throw new ArgumentInvalidError(`Line ${line ?? count} has a time that is none.`);
     }
+    const { amountMinor } = rest;
+    if (amountMinor !== undefined && !Number.isSafeInteger(amountMinor)) {
+      throw new ArgumentInvalidError(
+        `Line ${line ?? count} has the amount ${amountMinor}, which is no exact number of minor units.`,
+      );
+    }
     comparison.addReceipt({ ...rest, line: line ?? count, atMs });
     if (count % PROGRESS_LINES === 0) onProgress?.({ receipts: count, effects: 0 });
   }

@@ -14,6 +14,7 @@ import type { IsGivenUp } from '../heartbeat.ts';
 import type { CrashHook } from './crash-points.ts';
 import { type Arrived, readWhole } from './answer.ts';
 import { AttemptGivenUp } from './effect-job.ts';
+import { withHeadersOnce } from './headers-once.ts';
 import { freeze, thaw } from './frozen-request.ts';
 import { joinSignals, withoutSignal } from '../join-signals.ts';
 import { whyNeverConnected } from './never-connected.ts';
@@ -75,6 +76,23 @@ class SendDenied extends Error {
   }
 }
 
+/** Probes, callbacks, statements and people know the effect by its own key: the receiver must, too. */
+class ForeignKey extends Error {
+  constructor() {
+    super(
+      "the write has an Idempotency-Key that is not the effect's own: send ctx.idempotencyKey, or no such header " +
+        '(what makes two calls one intention is `identity`). Nothing was sent.',
+    );
+    this.name = 'ForeignKey';
+  }
+}
+
+/** Of a first send: what an older build has sent with another key is sent again as it is stored. */
+function hasForeignKey({ headers }: Request, { wireKey, state }: EffectRecord): boolean {
+  const key = headers.get('idempotency-key')?.replace(/^"(.*)"$/, '$1') ?? '';
+  return state.sends === 0 && key !== '' && key !== wireKey;
+}
+
 /** The write gate of one attempt on one effect. */
 export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
   let state: WriteState = { kind: 'none' };
@@ -118,10 +136,11 @@ export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
   }
 
   async function firstWrite(request: Request, signal: CallerSignal): Promise<Response> {
-    const { frozen, credentials } = await freeze(request);
+    if (hasForeignKey(request, options.record)) fail(new ForeignKey());
+    const { frozen, own } = await freeze(request, options.record.wireKey);
     const stored = await ask(frozen);
     if (!stored) throw new SendDenied('no stored request');
-    return send(options, state, { url: stored.url, init: thaw(stored, credentials) }, signal);
+    return send(options, state, thaw(stored, own), signal);
   }
 
   return {
@@ -139,7 +158,7 @@ export function createEffectFetch(options: EffectFetchOptions): EffectFetch {
       return isSent(state);
     },
     fetch: async (input, init) => {
-      const request = withoutSignal(input, init);
+      const request = withoutSignal(input, withHeadersOnce(init));
       const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
       return READS.has(request.method) ? read(options, request, signal) : write(request, signal);
     },

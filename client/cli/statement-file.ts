@@ -5,6 +5,7 @@ import { extname, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { parse } from 'csv-parse';
+import { parseEveryDigit } from '../../domain/rules/large-numbers.ts';
 import { ArgumentInvalidError } from '../errors.ts';
 import type { StatementLine } from '../reconcile-statement.ts';
 import type { CliIo } from './cli-io.ts';
@@ -133,7 +134,7 @@ async function* readJsonLines(stream: Readable): AsyncGenerator<StatementRow> {
 
 function parseJson(text: string, what: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseEveryDigit(text);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new ArgumentInvalidError(`${what} is not JSON (${why}).`);

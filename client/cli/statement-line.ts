@@ -107,16 +107,20 @@ function readTime(text: string | undefined, line: number): Date | undefined {
 }
 
 export const TIME_FORM =
-  'Write 2026-03-01, 2026-03-01T14:30:00Z (UTC where no zone is named), or seconds or milliseconds since 1970.';
+  'Write 2026-03-01, 2026-03-01T14:30:00Z (UTC where no zone is named), or seconds or milliseconds since 1970, of the years 2000 to 2099.';
 
-// Seconds until the year 5138, milliseconds since 1973.
-const SECONDS_MAX = 1e11;
+/** A number outside of both ranges has another unit, or is a date without separators. */
+const [YEAR_2000_S, YEAR_2100_S] = [946_684_800, 4_102_444_800];
+
+function isPlausible(seconds: number): boolean {
+  return seconds >= YEAR_2000_S && seconds < YEAR_2100_S;
+}
 
 /** A time as statements have it; undefined when it is none. */
 export function toTime(text: string): Date | undefined {
   if (/^\d+(\.\d+)?$/.test(text)) {
-    const number = Number(text);
-    return new Date(number < SECONDS_MAX ? number * 1_000 : number);
+    const unit = [1_000, 1].find((ms) => isPlausible((Number(text) * ms) / 1_000));
+    return unit === undefined ? undefined : new Date(Number(text) * unit);
   }
   const match =
     /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?) ?(Z|[+-]\d\d:?\d\d)?)?$/i.exec(text);

@@ -9,7 +9,18 @@ const MAY_ROUND = /\d{16}|\d[eE]/;
  */
 export function parseExactJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
-  return MAY_ROUND.test(text) ? JSON.parse(quoteLargeNumbers(text)) : value;
+  return MAY_ROUND.test(text) ? JSON.parse(quoteNumbers(text, isExactNumber)) : value;
+}
+
+/** The same for files whose every digit counts: any number that a double does not hold is the text that was written. */
+export function parseEveryDigit(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  if (!/[\d.]{16}|\d[eE]/.test(text)) return value;
+  return JSON.parse(quoteNumbers(text, (literal) => isSameDecimal(literal, Number(literal))));
+}
+
+function isSameDecimal(literal: string, value: number): boolean {
+  return Number.isFinite(value) && toDigits(literal) === toDigits(String(value));
 }
 
 /** True when a double holds this JSON number as it is written, or its magnitude is below 2^53. */
@@ -17,11 +28,11 @@ export function isExactNumber(literal: string): boolean {
   const value = Number(literal);
   if (Math.abs(value) <= Number.MAX_SAFE_INTEGER) return true;
   if (!/[eE]/.test(literal)) return false;
-  return Number.isFinite(value) && toDigits(literal) === toDigits(String(value));
+  return isSameDecimal(literal, value);
 }
 
 /** Only for a text that is JSON: there, whatever begins a number outside of a string is one. */
-function quoteLargeNumbers(text: string): string {
+function quoteNumbers(text: string, isKept: (literal: string) => boolean): string {
   const parts: string[] = [];
   let kept = 0;
   for (let at = 0; at < text.length;) {
@@ -30,7 +41,7 @@ function quoteLargeNumbers(text: string): string {
     else if (code === MINUS || isDigit(code)) {
       const end = endOfNumber(text, at);
       const literal = text.slice(at, end);
-      if (!isExactNumber(literal)) {
+      if (!isKept(literal)) {
         parts.push(text.slice(kept, at), `"${literal}"`);
         kept = end;
       }
@@ -64,6 +75,7 @@ function toDigits(literal: string): string {
   const [mantissa = '', exponent = '0'] = literal.toLowerCase().replace('-', '').split('e');
   const [whole = '', fraction = ''] = mantissa.split('.');
   const digits = `${whole}${fraction}`.replace(/^0+/, '');
+  if (digits === '') return '0';
   const significant = digits.replace(/0+$/, '');
   const power = Number(exponent) - fraction.length + digits.length - significant.length;
   return `${significant}e${power}`;

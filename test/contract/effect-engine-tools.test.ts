@@ -260,6 +260,30 @@ describe('a refusal of a resend', () => {
   });
 });
 
+describe('a key of its own', () => {
+  it.each([
+    ['Idempotency-Key', 'order-77'],
+    ['idempotency-key', '"order-77"'],
+  ])('%s: %s → an error of the tool, and nothing is sent', async (name, key) => {
+    const run = httpEffect<Payment, Receipt>({
+      request: ({ reference }) => ({
+        url: `${at.bank.url}/transfers`,
+        headers: { [name]: key },
+        body: { reference },
+      }),
+      response: () => ({ id: 'x' }),
+    });
+    const tool = at.keyed(run, { retry: { maximumAttempts: 1 } });
+    const { reference, intent } = newCase(tool);
+    expect(await at.engine.perform(tool, intent)).toMatchObject({
+      kind: 'refused',
+      code: 'tool_failed',
+      message: expect.stringContaining('send ctx.idempotencyKey'),
+    });
+    expect(at.writesOf(reference)).toEqual([]);
+  });
+});
+
 describe('an answer that was not expected', () => {
   it('an output that fails its schema → applied, with the problem; never sent again', async () => {
     const tool = at.keyed(async ({ reference }, ctx) => {

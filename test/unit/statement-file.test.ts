@@ -7,7 +7,9 @@ import { readStatementFile, type StatementFileOptions } from '../../client/cli/s
 import { toStatementLine, toTime } from '../../client/cli/statement-line.ts';
 import { runCli } from '../../client/cli/program.ts';
 import type { StatementLine } from '../../client/index.ts';
+import fc from 'fast-check';
 import { createFakeIo } from './cli-fake-io.ts';
+import { checkAsyncProperty } from './support-properties.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -74,6 +76,39 @@ describe('formats', () => {
   });
 });
 
+describe('numbers', () => {
+  it.each([
+    ['a.json', (ids: string) => `[${ids.replaceAll('\n', ',')}]`],
+    ['a.jsonl', (ids: string) => ids],
+    ['a.csv', (ids: string) => `id\n${ids.replaceAll(/[^\d\n]/g, '')}`],
+  ])('%s with receipts beyond 2^53 → each with all its digits', async (name, toFile) => {
+    const ids = ['9007199254740992001', '9007199254740992002'];
+    const lines = await read(name, toFile(ids.map((id) => `{"id":${id}}`).join('\n')));
+    expect(lines.map(({ receiptId }) => receiptId)).toEqual(ids);
+  });
+
+  it('any digits, as an id or as an amount → kept exactly, or refused with the line', async () => {
+    const digits = fc.stringMatching(/^[1-9][0-9]{0,24}$/);
+    const property = fc.asyncProperty(digits, digits, async (id, minor) => {
+      const file = `{"id":${id},"amountMinor":${minor}}`;
+      const reading = read('-', file, { format: 'jsonl' });
+      if (!Number.isSafeInteger(Number(minor))) {
+        await expect(reading).rejects.toMatchObject({
+          message: expect.stringMatching(/^Line 1: /),
+        });
+        return;
+      }
+      expect(await reading).toEqual([{ line: 1, receiptId: id, amountMinor: Number(minor) }]);
+    });
+    await checkAsyncProperty(property, 300);
+  });
+
+  it('an amount whose last digit a double would change → its own digits', async () => {
+    const [line] = await read('a.json', '[{"amount":70368744177664.01,"currency":"EUR"}]');
+    expect(line?.amountMinor).toBe(7_036_874_417_766_401);
+  });
+});
+
 describe('complaints', () => {
   it.each<[string, string, Partial<StatementFileOptions>, RegExp]>([
     ['a.csv', 'key,at\nk1,2026-03-01\nk2\n', {}, /^Line 3 has another number of fields/],
@@ -100,6 +135,18 @@ describe('complaints', () => {
     ['a.json', '[{},7]', {}, /^Item 2 is no object/],
     ['a.json', '[{]', {}, /^The statement is not JSON/],
     ['a.jsonl', `${OBJECT}\n{bad\n`, {}, /^Line 2 is not JSON/],
+    [
+      'a.csv',
+      'key,at\nk1,2026-03-01\nk2,20261130\n',
+      {},
+      /^Line 3: "20261130" is not a time\. Write .* 2000 to 2099/,
+    ],
+    [
+      'a.jsonl',
+      '{"key":"k","at":1772323200000000}\n',
+      {},
+      /^Line 1: "1772323200000000" is not a time/,
+    ],
     ['a.jsonl', '{"key":{}}\n', {}, /^Line 1: "key" is neither a text nor a number/],
   ])('%s %j %j → Argument.Invalid: %p', async (name, content, options, message) => {
     const failure = { code: 'Argument.Invalid', message: expect.stringMatching(message) };
@@ -127,6 +174,14 @@ describe('times', () => {
     ['2026-03-01 14:30:15 +0200', '2026-03-01T12:30:15.000Z'],
     ['1772323200', '2026-03-01T00:00:00.000Z'],
     ['1772323200000', '2026-03-01T00:00:00.000Z'],
+    ['946684800', '2000-01-01T00:00:00.000Z'],
+    ['4102444799999', '2099-12-31T23:59:59.999Z'],
+    ['20261130', undefined],
+    ['1772323200000000', undefined],
+    ['1772323200000000000', undefined],
+    ['0', undefined],
+    ['2026', undefined],
+    ['9'.repeat(400), undefined],
     ['01/03/2026', undefined],
     ['2026-02-31', undefined],
     ['2026-13-01', undefined],
