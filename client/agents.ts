@@ -111,7 +111,27 @@ export function checkInput(agent: AgentView, input: Json): void {
   const problems = parsed.error.issues.map(({ path, message }) =>
     path.length > 0 ? `${path.join('.')}: ${message}` : message,
   );
-  throw new AgentInputInvalidError(agent.agent, problems);
+  throw new AgentInputInvalidError(agent.agent, problems, describeInput(agent.inputSchema));
+}
+
+const SHAPE_LETTERS_MAX = 300;
+
+/** What a schema takes, in one line: `{ file: string, dryRun?: boolean }`. */
+function describeInput(schema: Json): string {
+  const shape = shapeOf(schema);
+  return shape.length > SHAPE_LETTERS_MAX ? `${shape.slice(0, SHAPE_LETTERS_MAX)}…` : shape;
+}
+
+function shapeOf(schema: Json): string {
+  if (typeof schema !== 'object' || schema === null || !('properties' in schema)) {
+    const type = typeof schema === 'object' && schema !== null && 'type' in schema && schema.type;
+    return typeof type === 'string' ? type : 'what its schema says';
+  }
+  const required = 'required' in schema && Array.isArray(schema.required) ? schema.required : [];
+  const fields = Object.entries(schema.properties as Readonly<Record<string, Json>>).map(
+    ([name, each]) => `${name}${required.includes(name) ? '' : '?'}: ${shapeOf(each)}`,
+  );
+  return `{ ${fields.join(', ')} }`;
 }
 
 /** A schema that this build cannot read is left to the worker. */

@@ -163,10 +163,10 @@ export class AgentUnknownError extends PawlError {
 }
 
 export class AgentInputInvalidError extends PawlError {
-  constructor(agent: string, problems: readonly string[]) {
+  constructor(agent: string, problems: readonly string[], takes: string) {
     super(
       'Agent.InputInvalid',
-      `The input does not match what agent "${agent}" takes: ${problems.join('; ')}. \`pawl tools ${agent}\` prints its schema.`,
+      `The input does not match what agent "${agent}" takes: ${problems.join('; ')}. It takes ${takes}. \`pawl tools ${agent}\` prints its schema.`,
     );
   }
 }

@@ -45,6 +45,15 @@ it('no worker has offered an agent → Agent.Unknown that says to start one', as
 describe('with a worker', () => {
   beforeAll(() => insertWorker(database));
 
+  it.each(['', {}, null, []])(
+    'an input of %j → Agent.InputInvalid that says what it takes',
+    (input) =>
+      expect(client.start('payouts', input)).rejects.toMatchObject({
+        code: 'Agent.InputInvalid',
+        message: expect.stringContaining('It takes { file: string, dryRun?: boolean }.'),
+      }),
+  );
+
   it('start → row, controls, and a workflow named like the run', async () => {
     const { runKey, workflowId, isNew } = await client.start('payouts', INPUT);
     expect(isNew).toBe(true);

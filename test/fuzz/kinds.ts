@@ -1,4 +1,5 @@
 // The kinds of generated input: a row each, with the number of cases of a full run.
+import { fuzzCommands } from './command-world.ts';
 import { fuzzStreams } from './streams/fuzz-streams.ts';
 
 export interface FuzzRun {
@@ -28,6 +29,11 @@ export const kinds = {
     what: "mutated streams of both formats through the SDKs, the adapters and the judge's rules",
     cases: 100_000,
     run: fuzzStreams,
+  },
+  commands: {
+    what: 'generated lines of every command, in this process, on a real database and Temporal',
+    cases: 2_000,
+    run: fuzzCommands,
   },
 } as const satisfies Record<string, Kind>;
 
