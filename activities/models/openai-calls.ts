@@ -3,8 +3,8 @@ import { toName, toObject } from './reported.ts';
 
 /** A call as it grows. */
 export interface GrowingCall {
-  id: string;
-  /** Comes whole, with the first piece. */
+  /** Comes with the first piece, as the name does. */
+  readonly id: string;
   readonly name: string;
   arguments: string;
 }
@@ -36,8 +36,7 @@ export class OpenAiCalls {
     const call = find(slot, head);
     if (typeof call === 'string') return call;
     if (!call && typeof name !== 'string') return 'a piece of a call belongs to no call that began';
-    const growing = call ?? this.#begin(slot, head.name);
-    growing.id ||= head.id;
+    const growing = call ?? this.#begin(slot, head);
     growing.arguments += text ?? '';
     return undefined;
   }
@@ -48,10 +47,10 @@ export class OpenAiCalls {
     return slot;
   }
 
-  #begin(slot: Slot, name: string): GrowingCall {
+  #begin(slot: Slot, head: Pick<GrowingCall, 'id' | 'name'>): GrowingCall {
     const last = slot.calls.at(-1);
     if (last && !isWholeJson(last.arguments)) slot.isAmbiguous = true;
-    const call = { id: '', name, arguments: '' };
+    const call = { ...head, arguments: '' };
     slot.calls.push(call);
     this.#calls.push(call);
     return call;
@@ -68,7 +67,7 @@ function find(
   if (id !== '') {
     const same = calls.findLast((call) => call.id === id);
     if (same && name !== '' && same.name !== name) return 'two calls have one id and one number';
-    return same ?? (last.id === '' && last.arguments === '' && name === '' ? last : undefined);
+    return same;
   }
   if (isAmbiguous) return 'a piece of a call has no id, and it may belong to several calls';
   if (name !== '') return 'two calls have no ids that tell them apart';

@@ -144,6 +144,14 @@ describe('chunks of OpenAI and of servers that follow it loosely', () => {
       ],
     ],
     [
+      'a start without a name after one without an id',
+      [
+        call({ index: 0, ...a, id: '' }),
+        call({ index: 0, ...b, function: { name: '', arguments: '' } }),
+        call({ index: 0 }, '{"k":1}'),
+      ],
+    ],
+    [
       'arguments that are no text',
       [call({ index: 0, id: 'a', function: { name: 'pay', arguments: { k: 1 } } })],
     ],
