@@ -75,7 +75,7 @@ describe('an answer that has arrived', () => {
         expect((await t.client.verifyAudit({ run: runKey })).isIntact).toBe(true);
         const { checks } = await t.client.doctor();
         const stuck = checks.find(({ name }) => name === 'stuck');
-        expect(stuck?.detail).toContain(`${runKey} (Step.Failed)`);
+        expect(stuck?.detail).toContain(`${runKey}: pawl.model failed 3 times in a row`);
         await sql(t, 'drop trigger refuse_all on pawl.calls');
         await t.client.resume(runKey);
         expect((await result()).result).toMatchObject({ kind: 'completed', turns: 2 });

@@ -5,7 +5,7 @@ import { defineTool } from 'pawl';
 import { scriptedModel, until, withTestRun } from 'pawl/testing';
 import { z } from 'zod';
 import { guarantee } from '../guarantee.ts';
-import { calls, clerk, DONE, TASK } from './clerk.ts';
+import { calls, clerk, DONE, sql, TASK } from './clerk.ts';
 
 /** A read that hangs until it is broken off, then answers. */
 function hangOnce(seen: string[]) {
@@ -52,32 +52,34 @@ describe('a worker that stops, with a grace period of a second', () => {
   );
 });
 
-describe('a mistake in the user’s code', () => {
+describe('a mistake that is not the ledger’s', () => {
   guarantee(
     'no-silent-retries',
-    'an input schema that throws, on two workers → three tries, stuck with the cause in show, list, doctor; mended and resumed it goes on',
+    'a row that PostgreSQL refuses, on two workers → three tries, stuck with the cause; mended and resumed it goes on',
     async () => {
-      let tries = 0;
-      let isMended = false;
-      const input = z.object({ task: z.string() }).superRefine(() => {
-        tries += 1;
-        if (!isMended) throw new TypeError(`no table at 0x${(tries * 4096).toString(16)}`);
-      });
-      const agents = (r: Parameters<typeof clerk>[0]) => [{ ...clerk(r), input }];
-      await withTestRun({ agents, model: [DONE] }, async (t) => {
+      await withTestRun({ agents: (r) => [clerk(r)], model: [DONE] }, async (t) => {
+        // A sequence counts what is rolled back, too.
+        await sql(
+          t,
+          `create sequence pawl.tries;
+           create function pawl.refuse_all() returns trigger language plpgsql as $$
+           begin raise exception 'bad row %', nextval('pawl.tries') using errcode = '22P05'; end $$;
+           create trigger refuse_all before insert on pawl.transcript
+             for each row execute function pawl.refuse_all();
+           grant usage on sequence pawl.tries to public`,
+        );
+        const tries = async (): Promise<unknown> =>
+          (await sql(t, 'select last_value::int as n, is_called from pawl.tries'))[0];
         const { runKey, result } = await t.start('clerk', TASK);
-        await until(() => tries === 1);
+        await until(async () => ((await tries()) as { is_called: boolean }).is_called);
         await t.restartWorker();
         await t.untilStatus(runKey, 'stuck');
-        expect(tries).toBe(3);
-        const { run } = await t.client.show(runKey);
-        expect(run.stuckCause).toMatchObject({
+        expect(await tries()).toMatchObject({ n: 3 });
+        expect((await t.client.show(runKey)).run.stuckCause).toMatchObject({
           type: 'Step.Failed',
-          message: expect.stringMatching(
-            /^pawl\.open failed 3 times in a row.*TypeError: no table/,
-          ),
+          message: expect.stringMatching(/^pawl\.open failed 3 times in a row.*bad row 3/),
         });
-        isMended = true;
+        await sql(t, 'drop trigger refuse_all on pawl.transcript');
         await t.client.resume(runKey);
         expect((await result()).result).toMatchObject({ kind: 'completed' });
       });
