@@ -2,6 +2,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { createEffectEngine } from '../../activities/effects/effect-engine.ts';
+import { createWire } from '../../activities/effects/wire.ts';
 import { AmbiguousAnswer, httpEffect } from '../../domain/schemas/http-effect.ts';
 import { found, refused } from '../../domain/schemas/outcomes.ts';
 import type { ToolContext } from '../../domain/schemas/tool-context.ts';
@@ -114,6 +116,17 @@ describe('the arguments that a tool is run with', () => {
     expect(await at.engine.perform(tool, intent)).toMatchObject({ kind: 'applied' });
     expect(seen).toEqual([{ reference, cents: 100 }]);
     expect(at.bank.receipts({ reference })).toMatchObject([{ amountMinor: 100 }]);
+  });
+
+  it('an intent that an older build has stored → the same one, sent once', async () => {
+    const tool = at.keyed();
+    const { reference, intent } = newCase(tool);
+    await at.under.ledger.intend([{ ...intent, fingerprint: 'older' }]);
+    const wire = createWire({ privateNetworks: 'allow' });
+    const ports = { ledger: at.under.ledger, wire, crash: () => undefined, random: () => 0.5 };
+    const job = { ...at.engine.job(tool, intent), olderFingerprint: 'older' };
+    expect(await createEffectEngine(ports).perform(job)).toMatchObject({ kind: 'applied' });
+    expect(at.writesOf(reference)).toHaveLength(1);
   });
 
   it('a schema that makes a Date → a Date, for run and probe', async () => {
