@@ -87,6 +87,8 @@ export const guarantees = {
     'A dispatched effect past its lease is probed or put in doubt even when its workflow was terminated.',
   'sweeps-killed':
     'A worker that dies in every sweep blinds nobody: what needs no look-up is in doubt within its lease and a sweep, and a look-up that kills its worker keeps no other effect waiting.',
+  'doubts-are-quiet':
+    'A doubt waits for its signal and looks once a day: a settlement wakes the effect that it is for and no other, and one whose signal was lost is signalled by the next sweep.',
   'unsent-is-no-send':
     'A send that provably never left is tried again for as long as the tool says, ten minutes by default, and never counts as one of its sends; afterwards it is refused, or in doubt where an earlier send is open.',
   'look-ups-fail':

@@ -136,5 +136,20 @@ export function stepDetails(step: Step, turn: number): string {
     return `turn ${turn} · await-model: until ${until}, or \`pawl resume\`: ${toUiLine(step.reason)}`;
   }
   const what = calls.length > 0 ? `: ${toUiLine(callsSummary(calls))}` : '';
-  return `turn ${turn} · ${step.kind}${what}`;
+  const command = commandOf(step);
+  return `turn ${turn} · ${step.kind}${what}${command ? ` · ${command}` : ''}`;
+}
+
+/** What a human types to end a wait. */
+function commandOf(step: Step): string | undefined {
+  switch (step.kind) {
+    case 'await-approval':
+      return step.call.approval && `pawl approve ${step.call.approval.id}`;
+    case 'await-settlement':
+      return step.call.effect && `pawl settle ${step.call.effect}`;
+    case 'await-resume':
+      return 'pawl resume';
+    default:
+      return undefined;
+  }
 }

@@ -47,10 +47,16 @@ export function openInbox(
   return inbox;
 }
 
-/** Waits for news of `id` or a control message, at most `timeoutMs`. */
-export async function nextNews(inbox: Inbox, id: string, timeoutMs: number): Promise<void> {
+/** Waits for news of `id` or a control message, at most `timeoutMs`; `summary` stands at the timer in Temporal's UI. */
+export async function nextNews(
+  inbox: Inbox,
+  id: string,
+  timeoutMs: number,
+  summary: string,
+): Promise<void> {
   const { controls } = inbox;
-  await condition(() => inbox.news.has(id) || inbox.controls > controls, Math.max(1, timeoutMs));
+  const hasCome = (): boolean => inbox.news.has(id) || inbox.controls > controls;
+  await condition(hasCome, Math.max(1, timeoutMs), { summary });
   inbox.news.delete(id);
 }
 

@@ -16,7 +16,15 @@ import type {
   Step,
   StepOutcome,
 } from '../domain/rules/run.ts';
-import { callsActivity, callsSummary, ledgerOptions, modelOptions } from './activity-options.ts';
+import {
+  callsActivity,
+  callsSummary,
+  ledgerOptions,
+  modelOptions,
+  stepDetails,
+} from './activity-options.ts';
+import { executionMemory } from './execution-memory.ts';
+import { SIGNALLED_LOOK_MS } from './waits.ts';
 import { awaitChildren, endChildren, startChildren } from './children.ts';
 import { runPawlActivity, runTool } from './run-activity.ts';
 import { type Inbox, nextControl, nextNews, nextWords } from './inbox.ts';
@@ -80,12 +88,14 @@ type Wait = Extract<
 >;
 
 async function wait(step: Wait, state: RunState, inbox: Inbox): Promise<StepOutcome> {
+  const summary = stepDetails(step, state.turn);
   switch (step.kind) {
     case 'await-approval':
-      await nextNews(inbox, step.call.approval?.id ?? '', step.untilMs - Date.now());
+      await nextNews(inbox, step.call.approval?.id ?? '', step.untilMs - Date.now(), summary);
       return { kind: 'woken', call: step.call.call };
     case 'await-settlement':
-      await nextNews(inbox, step.call.effect ?? '', firstLookMs(step.call, state));
+      await nextNews(inbox, step.call.effect ?? '', firstLookMs(step.call, state), summary);
+      noteLook(step.call);
       return { kind: 'woken', call: step.call.call };
     case 'await-user':
       await nextWords(inbox, Math.min(step.untilMs - Date.now(), USER_LOOK_MS));
@@ -101,16 +111,18 @@ async function wait(step: Wait, state: RunState, inbox: Inbox): Promise<StepOutc
   }
 }
 
-/** A receiver that has accepted is often done within seconds; a human is not. */
+/** A receiver that has accepted is often done within seconds; the end of a doubt is signalled until it is heard. */
 function firstLookMs({ status }: CallState, state: RunState): number {
-  return lookAgainMs(status === 'pending' ? PENDING_LOOK_MS : LOOK_AGAIN_MS, state);
+  return status === 'pending' ? lookAgainMs(PENDING_LOOK_MS, state) : SIGNALLED_LOOK_MS;
 }
 
 /** The longer a run is under way, the more rarely it looks for what would have been signalled. */
 function lookAgainMs(firstMs: number, state: RunState): number {
   const waitedMs = Date.now() - state.startedAtMs;
-  const leftMs = Math.max(LOOK_AGAIN_MS, deadlineMs(state) - Date.now());
-  return Math.min(Math.max(firstMs, waitedMs), LOOK_AGAIN_MAX_MS, leftMs);
+  // What outlives the deadline, such as a receiver's word, is not looked for more often than before it.
+  const leftMs = deadlineMs(state) - Date.now();
+  const untilDeadlineMs = leftMs > 0 ? Math.max(LOOK_AGAIN_MS, leftMs) : Infinity;
+  return Math.min(Math.max(firstMs, waitedMs), LOOK_AGAIN_MAX_MS, untilDeadlineMs);
 }
 
 /** Reads go in one activity; each effect has its own, and nothing cancels it. */
@@ -146,10 +158,23 @@ function runGroup(calls: readonly CallState[], state: RunState): Promise<CallRes
   };
   const timeoutMs = Math.max(...calls.map((call) => call.timeoutMs));
   const isLocal = calls.every((call) => call.isLocal);
-  const run = { type: callsActivity(calls), timeoutMs, isLocal, summary: callsSummary(calls) };
+  const summary = `${callsSummary(calls)}${looksOf(calls)}`;
+  const run = { type: callsActivity(calls), timeoutMs, isLocal, summary };
   return runTool<CallResults>(run, input).then((results) =>
     Object.values(results).some(isUnrecorded) ? writeBack(results, state) : results,
   );
+}
+
+/** A look at what is known already is not the effect itself: Temporal's UI shows both as the same activity. */
+function noteLook({ effect = '', status }: CallState): void {
+  const { looks } = executionMemory();
+  const { count = 1 } = looks.get(effect) ?? {};
+  looks.set(effect, { count: count + 1, what: status === 'pending' ? 'accepted' : 'in doubt' });
+}
+
+function looksOf([only, ...others]: readonly CallState[]): string {
+  const look = others.length === 0 && only?.effect && executionMemory().looks.get(only.effect);
+  return look ? ` · ${look.what}, look ${look.count}` : '';
 }
 
 /**

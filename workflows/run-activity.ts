@@ -60,7 +60,7 @@ async function runLocalFirst<T>(
     return value;
   } catch (error) {
     const delay = delayBeforeNext(error);
-    if (delay !== undefined) await sleep(delay);
+    if (delay !== undefined) await sleep(delay, { summary: `${summary} · next attempt` });
     return runActivity(type, { ...input, attemptsBefore: 1 }, toolOptions(timeoutMs, summary));
   }
 }

@@ -30,10 +30,10 @@ import {
 } from './effect-job.ts';
 import { append, appendOrCarry, recorded, recordedOutcome } from './effect-outcomes.ts';
 import { NOT_REACHED } from './egress.ts';
-import { LOOK_PAUSE_MS, retryLater, waitUntil } from './effect-waits.ts';
+import { LOOK_PAUSE_MS, retryLater, waitForReceiver, waitUntil } from './effect-waits.ts';
 import { passGate } from './gate.ts';
 import { isRefusedAddress } from './never-connected.ts';
-import { type Probed, probeOnce } from './probe.ts';
+import { probeOnce } from './probe.ts';
 import { factOfUnsent } from './read-outcome.ts';
 import { sendUnlooked, wordOn } from './send-unlooked.ts';
 import { InputInvalid } from './tool-run.ts';
@@ -115,7 +115,7 @@ async function perform(deps: EngineDeps, job: EffectJob): Promise<EffectOutcome>
       }
       case 'send':
       case 'resend': {
-        const way = { isFirst: move.kind === 'send', said: wordOn(record, unlooked) };
+        const way = { isFirst: move.kind === 'send', said: wordOn(record, unlooked), looks };
         unlooked = undefined;
         const outcome = await send(deps, job, begin, way);
         if (outcome) return outcome;
@@ -170,22 +170,6 @@ async function beginOrIntend(
   return begin;
 }
 
-/** Throws when Temporal is to wait: the next attempt asks again. */
-async function waitForReceiver(
-  deps: EngineDeps,
-  job: EffectJob,
-  probed: Probed,
-  nowMs: number,
-): Promise<void> {
-  if (probed.kind === 'failed') {
-    const why = `the look-up of ${job.tool.name} failed: ${probed.reason}`;
-    throw retryLater(deps, job, FailureType.EffectAmbiguous, why, probed.afterMs);
-  }
-  if (probed.kind === 'too-early') {
-    await waitUntil(deps, probed.untilMs - nowMs, job, 'a send may not be visible yet');
-  }
-}
-
 async function lookAgain(deps: EngineDeps, job: EffectJob): Promise<AppendAnswer> {
   const { record, seq } = await look(deps, job);
   return { record, seq };
@@ -195,6 +179,8 @@ interface Way {
   readonly isFirst: boolean;
   /** How this attempt has ended already, before a permit was asked for. */
   readonly said: SendAnswer | undefined;
+  /** How often this attempt has looked. */
+  readonly looks: number;
 }
 
 /** Sends once; undefined: look at the ledger again. */
@@ -202,7 +188,7 @@ async function send(
   deps: EngineDeps,
   job: EffectJob,
   begin: BeginAnswer,
-  { isFirst, said }: Way,
+  { isFirst, said, looks }: Way,
 ): Promise<EffectOutcome | undefined> {
   const { tool, claim, isGivenUp = neverGivenUp } = job;
   const { record } = begin;
@@ -225,7 +211,7 @@ async function send(
         return conclude(deps, job, record, { fact, details: { sameAs: gate.by } });
       }
       case 'blocked':
-        return waitForHolder(deps, job, gate, begin.seq);
+        return waitForHolder(deps, job, gate, begin, looks);
       case 'go':
         ({ ignoresIdentity, warrant } = gate);
     }
@@ -381,15 +367,24 @@ async function withdraw(
   return answer.record.state.status === 'dispatched' ? undefined : recorded(answer);
 }
 
+/** About five seconds of one attempt. */
+const BLOCKED_LOOKS_MAX = 10;
+
 /** A holder that is on the wire settles soon; one in doubt waits for a human, and so does this one, durably. */
 async function waitForHolder(
   deps: EngineDeps,
   job: EffectJob,
   holder: { readonly by: string; readonly status: string },
-  seq: number,
+  { record: { shortId: effect }, seq }: BeginAnswer,
+  looks: number,
 ): Promise<EffectOutcome | undefined> {
   const reason = `waits for ${holder.by} (${holder.status}): the same intention`;
-  if (holder.status === 'in_doubt') return { kind: 'in_doubt', reason, seq };
+  // Those that wait behind a settled effect are signalled by their own names.
+  if (holder.status === 'in_doubt') return { kind: 'in_doubt', reason, effect, seq };
+  // Its receiver may have accepted it and take days: that is not waited for here.
+  if (looks >= BLOCKED_LOOKS_MAX) {
+    return { kind: 'pending', reference: null, untilMs: 0, effect, seq };
+  }
   await waitUntil(deps, LOOK_PAUSE_MS, job, reason);
   return undefined;
 }

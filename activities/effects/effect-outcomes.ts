@@ -130,13 +130,15 @@ export function recorded({ record, seq }: AppendAnswer): EffectOutcome {
 /** What the ledger says of an effect, as the workflow is told. */
 export function recordedOutcome(record: EffectRecord, seq: number): EffectOutcome {
   const { status, code = '', reason = '' } = record.state;
+  const effect = record.workflowId === null ? undefined : record.shortId;
   if (status === 'applied') {
     const told = toHistory(record.output, record.outputProblem ?? undefined);
     return { kind: 'applied', ...told, alreadyApplied: record.sameAs !== null, seq };
   }
   if (status === 'refused') return { kind: 'refused', code, message: reason, seq };
   if (status === 'dispatched') {
-    return { kind: 'pending', reference: record.reference, untilMs: record.leaseUntilMs ?? 0, seq };
+    const { reference, leaseUntilMs } = record;
+    return { kind: 'pending', reference, untilMs: leaseUntilMs ?? 0, effect, seq };
   }
-  return { kind: 'in_doubt', reason, seq };
+  return { kind: 'in_doubt', reason, effect, seq };
 }

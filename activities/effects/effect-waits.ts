@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { nextDelayMs } from '../../domain/rules/backoff.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
 import type { EffectJob, EngineDeps } from './effect-job.ts';
+import type { Probed } from './probe.ts';
 
 /** Waits shorter than this are slept inside the attempt; longer ones are Temporal's. */
 const SLEEP_MAX_MS = 2_000;
@@ -44,4 +45,20 @@ export function retryLater(
     message,
     nextRetryDelay: Math.max(1, Math.round(delayMs)),
   });
+}
+
+/** Throws when Temporal is to wait: the next attempt asks again. */
+export async function waitForReceiver(
+  deps: EngineDeps,
+  job: EffectJob,
+  probed: Probed,
+  nowMs: number,
+): Promise<void> {
+  if (probed.kind === 'failed') {
+    const why = `the look-up of ${job.tool.name} failed: ${probed.reason}`;
+    throw retryLater(deps, job, FailureType.EffectAmbiguous, why, probed.afterMs);
+  }
+  if (probed.kind === 'too-early') {
+    await waitUntil(deps, probed.untilMs - nowMs, job, 'a send may not be visible yet');
+  }
 }

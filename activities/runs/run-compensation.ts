@@ -92,11 +92,13 @@ export async function runCompensation(
       const message = 'the effect never happened: there is nothing to undo';
       return { kind: 'refused', code: 'nothing_to_undo', message, seq };
     }
+    const { workflowId } = context.info.workflowExecution ?? {};
     if (original.state.status !== 'applied') {
       const reason = `waits for ${original.shortId}, which is ${original.state.status}: what to undo is not known`;
-      return { kind: 'in_doubt', reason, seq };
+      // Its settlement is signalled to its own workflow alone.
+      const effect = original.workflowId === workflowId ? original.shortId : undefined;
+      return { kind: 'in_doubt', reason, effect, seq };
     }
-    const { workflowId } = context.info.workflowExecution ?? {};
     const intent = toCompensationIntent(tool, original, workflowId ?? null);
     const outcome = await deps.engine.perform({
       tool,

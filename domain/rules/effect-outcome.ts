@@ -19,12 +19,19 @@ export type EffectOutcome =
       readonly message: string;
       readonly seq: number;
     }
-  | { readonly kind: 'in_doubt'; readonly reason: string; readonly seq: number }
+  | {
+      readonly kind: 'in_doubt';
+      readonly reason: string;
+      /** Short id of the effect that its settlement is signalled for; absent: nobody signals this workflow. */
+      readonly effect?: string | undefined;
+      readonly seq: number;
+    }
   /** The receiver has accepted it; a callback, a probe or the end of its time brings the outcome. */
   | {
       readonly kind: 'pending';
       readonly reference: string | null;
       readonly untilMs: number;
+      readonly effect?: string | undefined;
       readonly seq: number;
     }
   /** The tool's code failed before anything was sent, and its retries are used. */
