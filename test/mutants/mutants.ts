@@ -302,8 +302,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the reconciler puts in doubt what a live run is about to resend',
     file: `${EFFECTS}/reconcile.ts`,
-    find: "return (await isOwned(record)) ? 'left' : concludeOrphan(deps, record, nowMs);",
-    put: 'return concludeOrphan(deps, record, nowMs);',
+    find: "return (await isOwned(record)) ? 'left' : concludeOrphan(deps, record);",
+    put: 'return concludeOrphan(deps, record);',
     tests: ['test/contract/reconcile-sweeps.test.ts'],
   },
   {
