@@ -98,6 +98,34 @@ describe('a receiver that cannot be reached', () => {
   );
 
   guarantee(
+    'unsent-is-no-send',
+    'the time is up while a later attempt has claimed it → no doubt about the later send',
+    async () => {
+      const closed = await serve(() => undefined);
+      await closed.close();
+      const run = httpEffect<Payment, Receipt>({
+        request: () => ({ url: closed.url }),
+        response: () => ({ id: 'x' }),
+      });
+      const tool = at.keyed(run, UNSENT);
+      const { intent } = newCase(tool);
+      await at.under.ledger.intend([intent]);
+      await at.ledger.dispatch(intent, { order: 0, leaseMs: 1 });
+      const engine = createEngineBench({
+        ledger: at.under.ledger,
+        async crash(point) {
+          if (point !== 'before-settle') return;
+          await at.ledger.dispatch(intent, { order: 1_000_000 });
+        },
+      });
+      await expect(
+        engine.attempt(tool, intent, { claim: { triedForMs: 600_000 } }),
+      ).rejects.toMatchObject({ message: 'a later attempt has claimed it' });
+      expect(await at.ledger.kinds(intent)).not.toContain('doubted');
+    },
+  );
+
+  guarantee(
     ['no-silent-retries', 'unsent-is-no-send'],
     'a tool that throws before it writes, behind tries that never left → its own limit of attempts, then a definite no',
     async () => {

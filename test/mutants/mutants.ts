@@ -19,6 +19,9 @@ const MODES = 'test/contract/effect-engine-modes.test.ts';
 const LATE = 'test/contract/effect-engine-late.test.ts';
 const STORED = 'test/contract/effect-engine-stored.test.ts';
 const CONCLUSIONS = 'test/contract/conclusions.test.ts';
+const LOOK_UPS = 'test/contract/look-ups.test.ts';
+const UNSENT = 'test/contract/effect-engine-unsent.test.ts';
+const DOUBTS = 'test/workflow/doubts.test.ts';
 const TRANSACTIONS = 'test/contract/transactional.test.ts';
 
 const RULES = 'domain/rules';
@@ -267,8 +270,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'other arguments under the same step are not noticed',
     file: `${EFFECTS}/effect-engine.ts`,
-    find: 'if (job.intent && begin.record.fingerprint !== job.intent.fingerprint) {',
-    put: 'if (job.intent && begin.record.fingerprint === "") {',
+    find: 'return fingerprint === intent.fingerprint || fingerprint === olderFingerprint;',
+    put: 'return fingerprint !== "" || fingerprint === intent.fingerprint || fingerprint === olderFingerprint;',
     tests: [ENGINE, TOOLS],
   },
   {
@@ -347,6 +350,41 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'return conclude(deps, job, record, { fact, details: { sameAs: gate.by } });',
     put: 'return recorded(await append(deps, job, [{ fact, details: { sameAs: gate.by } }]));',
     tests: [CONCLUSIONS],
+  },
+  {
+    name: 'a look-up that fails once is a doubt',
+    file: `${EFFECTS}/probe.ts`,
+    find: 'if (failingMs >= LOOK_PATIENCE_MS) {',
+    put: 'if (failingMs >= 0) {',
+    tests: [LOOK_UPS],
+  },
+  {
+    name: 'what a look-up makes of a 503 is the word of the receiver',
+    file: `${EFFECTS}/probe.ts`,
+    find: 'if (why !== undefined) return failed(why);',
+    put: 'void why;',
+    tests: [LOOK_UPS],
+  },
+  {
+    name: 'what never left counts as a send',
+    file: `${EFFECTS}/effect-engine.ts`,
+    find: '(job.claim.triedForMs ?? 0) >= job.tool.unsentForMs',
+    put: 'settled.record.fence >= job.tool.sendsMax',
+    tests: [UNSENT],
+  },
+  {
+    name: 'a settlement wakes everything that waits',
+    file: 'workflows/settle-step.ts',
+    find: "effect !== undefined && patched('pawl.wakes-one')",
+    put: "effect !== undefined && patched('pawl.wakes-one') && effect === ''",
+    tests: [DOUBTS],
+  },
+  {
+    name: 'what became definite is not marked for the workflow that waits',
+    file: `${STORE}/store-facts.ts`,
+    find: "? [...failing, 'wake_due = true'] : failing",
+    put: '? failing : failing',
+    tests: [DOUBTS],
   },
   {
     name: 'the doubt of a send before the last permit is one of the last',
