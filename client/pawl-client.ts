@@ -67,9 +67,10 @@ export class PawlClient {
     const settings = resolveSettings(options);
     const { temporalAddress, namespace, tenant, taskQueue, requester } = settings;
     const keys = toKeys(settings.encryptionKeys);
+    const mode = settings.plaintext === 'accept' ? 'transition' : 'own';
     return new PawlClient({
       database: openDatabase(settings.databaseUrl, keys),
-      temporal: createTemporal(temporalAddress, namespace, keys && { keys, tenant }),
+      temporal: createTemporal(temporalAddress, namespace, keys && { keys, tenant, mode }),
       keys,
       tenant,
       taskQueue,

@@ -29,6 +29,7 @@ export interface ClientSettings {
   readonly taskQueue: string;
   readonly requester: string;
   readonly encryptionKeys: string | KeyProvider | undefined;
+  readonly plaintext: 'accept' | 'refuse';
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -46,7 +47,8 @@ export function resolveSettings(
     taskQueue: options.taskQueue ?? (env['PAWL_TASK_QUEUE'] || 'pawl'),
     requester: options.requester ?? osUser(env),
     encryptionKeys: options.encryptionKeys ?? (env['PAWL_ENCRYPTION_KEYS'] || undefined),
-  };
+    plaintext: env['PAWL_ENCRYPTION_PLAINTEXT'] === 'accept' ? 'accept' : 'refuse',
+  } as const;
   for (const [field, rule] of Object.entries(SETTING_RULES)) {
     checkField(field, settings[field as keyof typeof SETTING_RULES], rule);
   }

@@ -60,6 +60,8 @@ export const guarantees = {
     'A database login that is bound to a tenant reads and writes rows of that tenant only, in every table, as a worker and as a client.',
   'approvals-by-database':
     'The database itself refuses a decision by who asked, under any spelling of the name, and one after the expiry; the time of a decision is that of its clock.',
+  'strict-codec':
+    'With keys, a payload of Temporal that is in the clear is refused, and so is a ciphertext that was written for another namespace or workflow; what an older build encrypted stays readable.',
   'keys-stay': "The client's role can wrap the key of a run anew, and cannot take it away.",
 
   // The laws of an effect (ARCHITECTURE.md).

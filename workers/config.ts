@@ -20,6 +20,7 @@ const environmentSchema = z.object({
   PAWL_WORKFLOW_BUNDLE: z.string().optional(),
   PAWL_MIGRATE: z.enum(['yes', 'no']).default('yes'),
   PAWL_ENCRYPTION_KEYS: z.string().optional(),
+  PAWL_ENCRYPTION_PLAINTEXT: z.enum(['accept', 'refuse']).default('refuse'),
   PAWL_CRASH_AT: z.string().optional(),
   PAWL_ALLOW_CRASH_POINTS: z.enum(['0', '1']).default('0'),
   PAWL_LOG_LEVEL: z.enum(['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR']).default('WARN'),
@@ -59,6 +60,8 @@ export interface WorkerConfig {
   readonly migrates: boolean;
   /** `k2:<base64>,k1:<base64>`: the first is current. Undefined: bodies are stored in the clear. */
   readonly encryptionKeys?: string | undefined;
+  /** With keys: whether histories that began in the clear are read. @default 'refuse' */
+  readonly plaintext?: 'accept' | 'refuse';
   readonly crashAt: string | undefined;
   readonly logLevel: 'TRACE' | 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
 }
@@ -96,6 +99,7 @@ export function readWorkerConfig(
     workflowBundle: env.PAWL_WORKFLOW_BUNDLE,
     migrates: env.PAWL_MIGRATE === 'yes',
     encryptionKeys: env.PAWL_ENCRYPTION_KEYS || undefined,
+    plaintext: env.PAWL_ENCRYPTION_PLAINTEXT,
     crashAt: env.PAWL_CRASH_AT,
     logLevel: env.PAWL_LOG_LEVEL,
   };

@@ -99,7 +99,8 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
   if (options.migrates ?? config.migrates) await migrate(config.databaseUrl);
   const database = openDatabase({ url: config.databaseUrl, keys, warn });
   const connection = await NativeConnection.connect({ address: config.temporalAddress });
-  const history = keys && createHistoryConverter({ keys, tenant: DEFAULT_TENANT });
+  const mode = config.plaintext === 'accept' ? 'transition' : 'own';
+  const history = keys && createHistoryConverter({ keys, tenant: DEFAULT_TENANT, mode });
   const client = new Client({
     connection,
     namespace: config.namespace,

@@ -9,6 +9,8 @@ export type EncryptionErrorCode =
   | 'Encryption.KeyRefused'
   /** A ciphertext that was changed, or moved to another place. */
   | 'Encryption.Tampered'
+  /** Keys are set, and something in Temporal's history is not encrypted. */
+  | 'Encryption.Plaintext'
   /** Encrypted data, and no keys at all. */
   | 'Encryption.Off';
 

@@ -1,6 +1,6 @@
 // What Temporal keeps, encrypted: a payload codec whose data key travels wrapped in every payload, so that only keys are needed.
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import type { Payload, PayloadCodec } from '@temporalio/common';
+import type { Payload, PayloadCodec, SerializationContext } from '@temporalio/common';
 import { EncryptionError } from './encryption-error.ts';
 import { DATA_KEY_BYTES } from './envelope.ts';
 import type { KeyProvider, WrappedKey } from './key-provider.ts';
@@ -16,8 +16,19 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const SCOPE = 'pawl:history';
 
-/** Encodes everything; decodes what it has encoded, and leaves what was never encrypted as it is. */
-export function createPayloadCodec(keys: KeyProvider, tenant: string): PayloadCodec {
+/**
+ * `own`: of workers and clients. What is not encrypted is refused, and so is what was written for another namespace or
+ * workflow. `transition`: what is not encrypted is read, and what is written an older build reads. `any`: for replay and
+ * the UI, where nobody says whose a payload is.
+ */
+export type CodecMode = 'own' | 'transition' | 'any';
+
+/** Encodes everything, bound to its namespace and workflow where the SDK names them. @default mode 'any' */
+export function createPayloadCodec(
+  keys: KeyProvider,
+  tenant: string,
+  mode: CodecMode = 'any',
+): PayloadCodec {
   const context = { tenant, scope: SCOPE };
   let epoch: Promise<Epoch> | undefined;
   let endsAtMs = 0;
@@ -45,9 +56,17 @@ export function createPayloadCodec(keys: KeyProvider, tenant: string): PayloadCo
     return fresh;
   };
   return {
-    encode: (payloads) =>
-      Promise.all(payloads.map(async (payload) => encrypt(await current(), payload))),
-    decode: (payloads) => Promise.all(payloads.map((payload) => decrypt(unwrap, payload))),
+    encode: (payloads, context) => {
+      const owner = mode === 'transition' ? undefined : toOwner(context);
+      return Promise.all(payloads.map(async (payload) => encrypt(await current(), payload, owner)));
+    },
+    decode: (payloads, context) =>
+      Promise.all(
+        payloads.map(async (payload) => {
+          check(payload, mode, context);
+          return decrypt(unwrap, payload);
+        }),
+      ),
   };
 }
 
@@ -62,13 +81,55 @@ async function beginEpoch(keys: KeyProvider, tenant: string): Promise<Epoch> {
   return { tenant, bytes, key: await keys.wrap(bytes, { tenant, scope: SCOPE }) };
 }
 
-const AAD = Buffer.from('["pawl history",1]');
+/** Of what older builds have written, and of what has no owner that the SDK names. */
+const UNBOUND = Buffer.from('["pawl history",1]');
 
-function encrypt({ bytes, key, tenant }: Epoch, payload: Payload): Payload {
+/** `["namespace","workflow id"]`, in the clear beside the ciphertext: Temporal knows both. */
+function toOwner(context: SerializationContext | undefined): string | undefined {
+  if (context?.workflowId === undefined) return undefined;
+  return JSON.stringify([context.namespace, context.workflowId]);
+}
+
+function aadOf(tenant: string, owner: string | undefined): Buffer {
+  if (!owner) return UNBOUND;
+  return Buffer.from(JSON.stringify(['pawl history', 2, tenant, owner]));
+}
+
+/** Temporal adds the time to the workflow id that a schedule names. */
+const SCHEDULED = /-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
+
+/** Throws `EncryptionError` for what the mode does not read. */
+function check(payload: Payload, mode: CodecMode, context: SerializationContext | undefined): void {
+  if (mode === 'any') return;
+  if (textOf(payload, 'encoding') !== HISTORY_ENCODING) {
+    if (mode === 'transition') return;
+    throw new EncryptionError(
+      'Encryption.Plaintext',
+      "A payload in Temporal's history is not encrypted, and keys are set: it is refused. Histories that began in the " +
+        'clear are read with PAWL_ENCRYPTION_PLAINTEXT=accept; otherwise a stranger wrote it.',
+    );
+  }
+  const owner = textOf(payload, 'owner');
+  if (owner === '' || context?.workflowId === undefined) return;
+  const { namespace, workflowId } = context;
+  const ids = [workflowId, workflowId.replace(SCHEDULED, '')];
+  if (ids.some((id) => owner === JSON.stringify([namespace, id]))) return;
+  throw new EncryptionError(
+    'Encryption.Tampered',
+    `A payload of the workflow "${workflowId}" was encrypted for ${owner}: it was moved here from there.`,
+  );
+}
+
+function textOf({ metadata }: Payload, name: string): string {
+  return Buffer.from(metadata?.[name] ?? []).toString('utf8');
+}
+
+function encrypt({ bytes, key, tenant }: Epoch, payload: Payload, owner?: string): Payload {
   const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv('aes-256-gcm', bytes, nonce).setAAD(AAD);
+  const cipher = createCipheriv('aes-256-gcm', bytes, nonce).setAAD(aadOf(tenant, owner));
   return {
     metadata: {
+      ...(owner ? { owner: Buffer.from(owner) } : {}),
       encoding: Buffer.from(HISTORY_ENCODING),
       kek: Buffer.from(key.keyId),
       key: key.wrapped,
@@ -83,7 +144,7 @@ async function decrypt(
   payload: Payload,
 ): Promise<Payload> {
   const { metadata, data } = payload;
-  const text = (name: string): string => Buffer.from(metadata?.[name] ?? []).toString('utf8');
+  const text = (name: string): string => textOf(payload, name);
   if (text('encoding') !== HISTORY_ENCODING || !data) return payload;
   const key = { keyId: text('kek'), wrapped: Buffer.from(metadata?.['key'] ?? []) };
   const bytes = await unwrap(key, text('tenant'));
@@ -92,7 +153,7 @@ async function decrypt(
     const decipher = createDecipheriv('aes-256-gcm', bytes, sealed.subarray(0, NONCE_BYTES), {
       authTagLength: TAG_BYTES,
     })
-      .setAAD(AAD)
+      .setAAD(aadOf(text('tenant'), text('owner')))
       .setAuthTag(sealed.subarray(-TAG_BYTES));
     const body = sealed.subarray(NONCE_BYTES, -TAG_BYTES);
     return unpack(Buffer.concat([decipher.update(body), decipher.final()]));

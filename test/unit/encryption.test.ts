@@ -1,12 +1,21 @@
 // Envelopes, key-encryption keys, the door of the bodies and the payload codec: known answers, misuse, and round trips.
 import { createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { defaultPayloadConverter } from '@temporalio/common';
+import {
+  defaultPayloadConverter,
+  type Payload,
+  type SerializationContext,
+} from '@temporalio/common';
 import fc from 'fast-check';
+import { guarantee } from '../guarantee.ts';
 import { createBodyDoor, LOCKED_TEXT } from '../../activities/encryption/body-door.ts';
 import { type DataKey, open, parseEnvelope, seal } from '../../activities/encryption/envelope.ts';
 import { createConfiguredKeys } from '../../activities/encryption/key-provider.ts';
-import { createPayloadCodec, HISTORY_ENCODING } from '../../activities/encryption/payload-codec.ts';
+import {
+  type CodecMode,
+  createPayloadCodec,
+  HISTORY_ENCODING,
+} from '../../activities/encryption/payload-codec.ts';
 import type { Statement } from '../../activities/encryption/run-keys.ts';
 import {
   bytesBody,
@@ -297,6 +306,60 @@ describe('payload codec', () => {
     const payload = toPayload('plain');
     expect(await createPayloadCodec(keys, 'acme').decode([payload])).toEqual([payload]);
   });
+
+  const here = { type: 'workflow', namespace: 'n', workflowId: 'run_a' } as const;
+  const codecOf = (mode?: CodecMode) => createPayloadCodec(keys, 'acme', mode);
+  const sealedBy = async (mode?: CodecMode): Promise<Payload> => {
+    const [sealed = {}] = await codecOf(mode).encode([toPayload('words')], here);
+    return sealed;
+  };
+
+  guarantee(
+    'strict-codec',
+    'with keys: in the clear → refused; in the transition and for replay → read',
+    async () => {
+      const payload = toPayload('plain');
+      const own = codecOf('own').decode([payload], here);
+      await expect(own).rejects.toMatchObject({ code: 'Encryption.Plaintext' });
+      expect(await codecOf('transition').decode([payload], here)).toEqual([payload]);
+    },
+  );
+
+  guarantee(
+    'strict-codec',
+    'of another workflow or namespace, or with its owner changed or taken off → Encryption.Tampered',
+    async () => {
+      const sealed = await sealedBy('own');
+      const read = (payload: Payload, context?: SerializationContext) =>
+        codecOf('own').decode([payload], context);
+      const activity = { ...here, type: 'activity', activityId: '1', isLocal: false } as const;
+      expect(await read(sealed, activity)).toEqual([toPayload('words')]);
+      const scheduled = { ...here, workflowId: 'run_a-2026-11-30T17:00:00Z' };
+      expect(await read(sealed, scheduled)).toEqual([toPayload('words')]);
+      const moved = [
+        read(sealed, { ...here, workflowId: 'run_b' }),
+        read(sealed, { ...here, namespace: 'm' }),
+        ...['', '["n","run_b"]', '["n","run_a" ]'].map((owner) => {
+          const metadata = { ...sealed.metadata, owner: Buffer.from(owner) };
+          return read({ ...sealed, metadata }, { ...here, workflowId: 'run_b' });
+        }),
+        read({ ...sealed, metadata: { ...sealed.metadata, tenant: Buffer.from('x') } }, here),
+      ];
+      for (const one of moved) {
+        await expect(one).rejects.toMatchObject({ name: 'EncryptionError' });
+      }
+    },
+  );
+
+  guarantee(
+    'strict-codec',
+    'what an older build wrote → read; in the transition written so',
+    async () => {
+      const old = await sealedBy('transition');
+      expect(Object.keys(old.metadata ?? {})).not.toContain('owner');
+      expect(await codecOf('own').decode([old], here)).toEqual([toPayload('words')]);
+    },
+  );
 
   it('a flipped bit → Encryption.Tampered; an unknown key → Encryption.KeyUnknown', async () => {
     const codec = createPayloadCodec(keys, 'acme');
