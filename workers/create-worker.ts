@@ -99,8 +99,7 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
   if (options.migrates ?? config.migrates) await migrate(config.databaseUrl);
   const database = openDatabase({ url: config.databaseUrl, keys, warn });
   const connection = await NativeConnection.connect({ address: config.temporalAddress });
-  const mode = config.plaintext === 'accept' ? 'transition' : 'own';
-  const history = keys && createHistoryConverter({ keys, tenant: DEFAULT_TENANT, mode });
+  const history = keys && createHistoryConverter({ keys, tenant: DEFAULT_TENANT, ...mode(config) });
   const client = new Client({
     connection,
     namespace: config.namespace,
@@ -159,6 +158,10 @@ export async function createWorker(options: CreateWorkerOptions): Promise<PawlWo
       }
     },
   };
+}
+
+function mode({ plaintext }: WorkerConfig): { readonly mode: 'own' | 'transition' } {
+  return { mode: plaintext === 'accept' ? 'transition' : 'own' };
 }
 
 function pickSettings({
