@@ -137,8 +137,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a later attempt sends its own bytes, not the stored ones',
     file: `${EFFECTS}/effect-fetch.ts`,
-    find: 'init: thaw(stored, credentials)',
-    put: 'init: thaw(frozen, credentials)',
+    find: 'return send(options, state, thaw(stored, own), signal);',
+    put: 'return send(options, state, thaw(frozen, own), signal);',
     tests: [TOOLS, ENGINE],
   },
   {
@@ -368,8 +368,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'what never left counts as a send',
     file: `${EFFECTS}/effect-engine.ts`,
-    find: '(job.claim.triedForMs ?? 0) >= job.tool.unsentForMs',
-    put: 'settled.record.fence >= job.tool.sendsMax',
+    find: '(claim.triedForMs ?? 0) >= tool.unsentForMs',
+    put: 'claim.attempt >= tool.sendsMax',
     tests: [UNSENT],
   },
   {

@@ -26,6 +26,7 @@ const POSITIONAL: Readonly<Partial<Record<Method, readonly string[]>>> = {
   steer: ['run', 'text'],
   say: ['session', 'text'],
   requireAgent: ['name'],
+  each: ['kind'],
   ...Object.fromEntries(['approve', 'deny'].map((method) => [method, ['approval']])),
   ...Object.fromEntries(['reply', 'endSession'].map((method) => [method, ['session']])),
   ...Object.fromEntries(['settle', 'why'].map((method) => [method, ['effect']])),
@@ -40,7 +41,7 @@ const POSITIONAL: Readonly<Partial<Record<Method, readonly string[]>>> = {
 const FINE: Given = {
   ...{ agent: 'payouts', input: {}, run: 'latest', session: 'latest', approval: 'ap_7q2k9x' },
   ...{ effect: 'ef_7q2k9x', text: 'go on', name: 'payouts', outcome: 'applied', tools: ['pay'] },
-  ...{ evidence: 'receipt 8812', reason: 'request 4711', statement: [] },
+  ...{ kind: 'runs', evidence: 'receipt 8812', reason: 'request 4711', statement: [] },
 };
 
 /** Calls a method by named arguments; a generator is asked for its first value. */
