@@ -85,6 +85,7 @@ const CHECKED: Readonly<Record<string, string>> = {
   outcome: `'applied'`,
   cause: `'erase'`,
   wire_key: `'w'`,
+  kind: `'turn'`,
 };
 
 /** Every column that may not be null, with a value that its type takes. */
@@ -239,7 +240,8 @@ describe('keys and functions', () => {
          p.proconfig::text like '%search_path%' as pinned
        from pg_proc p where p.pronamespace = 'pawl'::regnamespace and p.prosecdef order by 1`,
     );
-    expect(rows.map(({ name }) => name)).toEqual(['bound_tenants', 'erase_run', 'note_decision']);
+    const names = rows.map(({ name }) => name);
+    expect(names).toEqual(['bound_tenants', 'erase_run', 'forget_answers', 'note_decision']);
     expect(rows.filter(({ all, pinned }) => all || !pinned)).toEqual([]);
   });
 
