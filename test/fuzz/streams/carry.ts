@@ -33,6 +33,8 @@ export async function createCarrier(): Promise<Carrier> {
       response.end(bytes.subarray(half));
     });
   });
+  // A connection that ends between two cases would look like a failed call.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   const { port } = server.address() as AddressInfo;
   const account = { apiKey: 'key', baseURL: `http://127.0.0.1:${port}` };
