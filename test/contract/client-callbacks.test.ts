@@ -93,7 +93,8 @@ describe('a callback', () => {
     });
     expect(before.callbacks).toMatchObject([{ id: callback.id, isTakenUp: false, output }]);
     const io = { paint: createPaint(false), columns: undefined };
-    const story = formatExplanation(io, before, new Date());
+    // Long values wrap, with a gutter.
+    const story = formatExplanation(io, before, new Date()).replaceAll(/\n *│ /g, ' ');
     expect(story).toMatch(/status +dispatched/);
     expect(story).toMatch(
       /accepted by the receiver, waiting for its word until .*Z \(in \d+ s\), reference job_1/,
