@@ -7,6 +7,8 @@ export interface AttemptMemory {
   readonly fault?: FaultMemory | undefined;
   /** Models that asked for a long wait, with its end in epoch milliseconds. */
   readonly waits?: Readonly<Record<string, number>> | undefined;
+  /** How many answers of models in a row were not in their format. */
+  readonly unread?: number | undefined;
 }
 
 export interface FaultMemory {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { FailureType } from '../domain/rules/failure.ts';
-import { describeThrown } from '../domain/rules/thrown.ts';
+import { describeThrown, inspectable } from '../domain/rules/thrown.ts';
 import { rememberAttempt, recallAttempts, type FaultMemory } from './attempt-memory.ts';
 import { toErrorName } from './error-facts.ts';
 import { isLedgersTrouble } from './ledger/database.ts';
@@ -30,7 +30,7 @@ export async function judgeFailures<T>(attempt: Attempt, work: () => Promise<T>)
   try {
     return await work();
   } catch (error) {
-    throw judge(attempt, error);
+    throw judge(attempt, inspectable(error));
   }
 }
 

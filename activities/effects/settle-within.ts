@@ -1,4 +1,5 @@
 // Code of a user's that may never end is left behind when its time is up; how it ended is an answer, never a throw.
+import { inspectable } from '../../domain/rules/thrown.ts';
 
 export type Ran<T = unknown> =
   | { readonly ok: true; readonly output: T; readonly isLeftBehind: false }
@@ -18,6 +19,6 @@ export async function settleWithin<T>(running: Promise<T>, signal: AbortSignal):
   try {
     return { ok: true, output: await Promise.race([running, timedOut]), isLeftBehind: false };
   } catch (error) {
-    return { ok: false, error, isLeftBehind };
+    return { ok: false, error: inspectable(error), isLeftBehind };
   }
 }

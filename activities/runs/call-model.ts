@@ -46,6 +46,8 @@ export type Asked = { readonly kind: 'answered'; readonly call: ModelCall } | Mo
 
 /** Failures in a row on one model before the next candidate is tried. */
 const FAILURES_BEFORE_FALLBACK = 3;
+/** Answers in a row that are not in the provider's format, before the run is parked: about three minutes. */
+const UNREAD_MAX = 10;
 /** The longest wait that a provider is given, as the receivers of effects. */
 export const RETRY_AFTER_MAX_MS = 600_000;
 /** A longer wait is shown, and ended by a resume: no attempt of an activity holds it. */
@@ -153,6 +155,13 @@ export function pickModel(
   return free ?? inOrder[0] ?? model.primary;
 }
 
+/** An answer with status 200 may be on the bill, whatever it is: a base URL that is wrong is not asked without end. */
+function isUnreadForGood({ facts }: ModelCallError, context: Context): boolean {
+  const unread = facts.kind === 'unparsable' ? (recallAttempts(context).unread ?? 0) + 1 : 0;
+  if (unread !== (recallAttempts(context).unread ?? 0)) rememberAttempt(context, { unread });
+  return unread >= UNREAD_MAX;
+}
+
 function waitOrThrow(
   deps: RunDeps,
   { input, model }: ModelQuestion,
@@ -165,7 +174,8 @@ function waitOrThrow(
     throw stoppedAttempt(error.message);
   }
   const { attempt } = context.info;
-  const { type, retryable, retryAfterMs = 0, hint } = classify(error.facts);
+  const { type, retryAfterMs = 0, hint, ...row } = classify(error.facts);
+  const retryable = row.retryable && !isUnreadForGood(error, context);
   const random = deps.random();
   const askedMs = Math.min(retryAfterMs, RETRY_AFTER_MAX_MS);
   const delayMs = nextDelayMs({

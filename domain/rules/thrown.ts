@@ -16,6 +16,16 @@ export function messageOfThrown(thrown: unknown): string {
   return cut(textOf(member(thrown, 'message')) ?? spell(thrown));
 }
 
+/** The same value, or an error in its place where even `instanceof` throws, as at a proxy that refuses to be looked at. */
+export function inspectable(thrown: unknown): unknown {
+  try {
+    void (thrown instanceof Error);
+    return thrown;
+  } catch {
+    return new Error(UNREADABLE);
+  }
+}
+
 /** A member of a value that may be none, or may throw when it is looked at: undefined then. */
 export function member(value: unknown, name: string): unknown {
   try {

@@ -17,13 +17,18 @@ const input = {
   agentHash: 'h',
 } as const;
 
-/** Attempts of one activity whose every candidate answers 429 with a wish; what they leave goes on to the next. */
+/** Attempts of one activity whose every candidate fails; what they leave goes on to the next. */
 function attempts(fallbacks: readonly string[], { canWait = true, random = 0.5 } = {}) {
   let heartbeatDetails: unknown;
   let attempt = 0;
   const asked: string[] = [];
-  const next = async (retryAfterMs: number): Promise<Record<string, unknown>> => {
+  const next = async (
+    retryAfterMs: number | undefined,
+    kind: 'http' | 'unparsable' | 'cut' = 'http',
+  ): Promise<Record<string, unknown>> => {
     attempt += 1;
+    const origin = { provider: 'any', message: 'x' };
+    const tooMany = { ...origin, kind: 'http', status: 429, retryAfterMs } as const;
     const context = {
       info: { attempt, heartbeatDetails },
       cancellationSignal: new AbortController().signal,
@@ -32,15 +37,7 @@ function attempts(fallbacks: readonly string[], { canWait = true, random = 0.5 }
     const provider = {
       name: 'any',
       call: () =>
-        Promise.reject(
-          new ModelCallError({
-            kind: 'http',
-            status: 429,
-            provider: 'any',
-            message: 'x',
-            retryAfterMs,
-          }),
-        ),
+        Promise.reject(new ModelCallError(kind === 'http' ? tooMany : { ...origin, kind })),
     };
     const deps = {
       crash: () => undefined,
@@ -81,6 +78,28 @@ describe('the next model', () => {
     expect(at(1, { 'a/1': 1_001, 'b/2': 1_001 })).toBe('c/3');
     expect(at(1, { 'a/1': 1_000 })).toBe('a/1');
     expect(at(1, { 'a/1': 2_000, 'b/2': 2_000, 'c/3': 2_000 })).toBe('a/1');
+  });
+});
+
+describe('an answer that is not in the format of its provider', () => {
+  guarantee('no-silent-retries', 'ten in a row → the tenth parks the run', async () => {
+    const { next, asked } = attempts(['b/2']);
+    const answers = [];
+    for (let n = 0; n < 10; n += 1) answers.push(await next(undefined, 'unparsable'));
+    const ends = answers.map(({ type, nonRetryable }) => [type, nonRetryable]);
+    expect(ends.slice(0, 9)).toEqual(Array(9).fill(['Model.AnswerInvalid', false]));
+    expect(ends[9]).toEqual(['Model.AnswerInvalid', true]);
+    expect(asked).toHaveLength(10);
+  });
+
+  it('with one between them that was cut → counted from the start', async () => {
+    const { next } = attempts([]);
+    for (let n = 0; n < 9; n += 1) await next(undefined, 'unparsable');
+    await next(undefined, 'cut');
+    for (let n = 0; n < 9; n += 1) {
+      expect((await next(undefined, 'unparsable'))['nonRetryable']).toBe(false);
+    }
+    expect((await next(undefined, 'unparsable'))['nonRetryable']).toBe(true);
   });
 });
 

@@ -11,7 +11,8 @@ import { judgeFailures } from '../../activities/judged-failures.ts';
 import { LedgerUnavailable } from '../../activities/ledger/database.ts';
 import { FailureType } from '../../domain/rules/failure.ts';
 import { guarantee } from '../guarantee.ts';
-import { checkProperty } from './support-properties.ts';
+import { oddThrows } from './odd-values.ts';
+import { checkAsyncProperty, checkProperty } from './support-properties.ts';
 
 interface Told {
   readonly shutdown?: boolean;
@@ -64,6 +65,18 @@ describe('a failure of an attempt', () => {
         message: expect.stringMatching(/^pawl\.model failed 3 times in a row.*x is not a function/),
       });
     },
+  );
+
+  guarantee('no-silent-retries', 'whatever is thrown → the third of the same ends the step', () =>
+    checkAsyncProperty(
+      fc.asyncProperty(oddThrows, async (make) => {
+        const fail = attempts();
+        await fail(make());
+        await fail(make());
+        expect(await fail(make())).toMatchObject({ type: 'Step.Failed', nonRetryable: true });
+      }),
+      200,
+    ),
   );
 
   it('ours, with another number or id in its words each time → the same one', async () => {
