@@ -1,5 +1,6 @@
 // Checks of `doctor` on what stands in the ledger: sweeps, overdue effects, doubts, stuck runs.
 import type { ClientContext } from './context.ts';
+import { UNATTENDED } from './effect-views.ts';
 import { isPawlError } from './errors.ts';
 import type { HealthCheck } from './health-check.ts';
 import { listStuckRuns } from './stuck-runs.ts';
@@ -100,13 +101,12 @@ function many(count: number): string {
   return count >= COUNT_MAX ? `${COUNT_MAX} or more` : String(count);
 }
 
-/** Sent, without a word, past its lease: the next sweep looks at it. One that stays so is the reconciler's fault. */
+/** Sent, without an outcome, and past its lease: sweeps look at such an effect every 30 s. */
 async function checkOverdue({ database, tenant }: ClientContext): Promise<Outcome> {
   const [row] = await database.query<CountRow>(
     `select count(*) as count, (array_agg(short_id order by lease_until))[1] as oldest,
        extract(epoch from clock_timestamp() - min(lease_until))::float8 as "oldestS"
-     from (select short_id, lease_until from pawl.effects
-       where tenant = $1 and status = 'dispatched' and lease_until < clock_timestamp() - interval '1 minute'
+     from (select short_id, lease_until from pawl.effects e where e.tenant = $1 and ${UNATTENDED}
        order by lease_until limit ${COUNT_MAX}) overdue`,
     [tenant],
   );
@@ -115,7 +115,9 @@ async function checkOverdue({ database, tenant }: ClientContext): Promise<Outcom
   return {
     status: 'warn',
     detail: `${many(row.count)} sent and past the lease without an outcome; the oldest ${row.oldest ?? ''}, its lease ended ${ago(row.oldestS)}`,
-    advice: `\`pawl why ${row.oldest ?? 'EFFECT'}\` says what is waited for. Without sweeps and workers nobody looks after them.`,
+    advice:
+      '`pawl doubts` lists them. Nobody looks after them without sweeps and workers that have the encryption keys, ' +
+      'or while their run is paused.',
   };
 }
 

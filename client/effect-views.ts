@@ -28,7 +28,7 @@ export interface EffectView {
   readonly hasConflict: boolean;
   /** The receiver's or Pawl's code of a refusal, such as `card_declined`. */
   readonly code: string | null;
-  /** Why it is refused or in doubt. */
+  /** Why it is refused, in doubt, or unattended. */
   readonly reason: string | null;
   readonly summary: string;
   readonly arguments: Json;
@@ -57,6 +57,8 @@ export interface EffectView {
   readonly leaseUntil: Date | null;
   /** Some worker may be sending at this very moment. */
   readonly isOnWire: boolean;
+  /** Sent, without an outcome, and for a minute after its lease nobody has looked after it. */
+  readonly isUnattended: boolean;
   readonly firstSentAt: Date | null;
   readonly createdAt: Date;
   readonly updatedAt: Date;
@@ -66,6 +68,11 @@ type EffectRow = Omit<EffectView, 'amount'> & {
   amountMinor: number | null;
   currency: string | null;
 };
+
+/** What a sweep would have looked at by now. A look that began and never ended counts as none. */
+export const UNATTENDED = `e.status = 'dispatched'
+  and e.lease_until < clock_timestamp() - interval '1 minute'
+  and e.updated_at < clock_timestamp() - interval '1 minute'`;
 
 const EFFECTS = `
   select e.short_id as effect, e.id, e.run_key as "runKey", e.turn, e.call, e.generation,
@@ -79,6 +86,7 @@ const EFFECTS = `
     e.output_problem as "outputProblem", e.claimed_by as "claimedBy", e.lease_until as "leaseUntil",
     coalesce(e.status = 'dispatched' and not e.is_pending and e.lease_until > clock_timestamp(), false)
       as "isOnWire",
+    coalesce(${UNATTENDED}, false) as "isUnattended",
     e.first_sent_at as "firstSentAt", e.created_at as "createdAt", e.updated_at as "updatedAt"
   from pawl.effects e`;
 
@@ -87,7 +95,7 @@ export interface EffectFilter extends PageOptions {
   readonly last?: number | undefined;
   readonly runKey?: string | undefined;
   readonly status?: EffectStatus | undefined;
-  /** Only doubts: in doubt, or in conflict. */
+  /** Only doubts: in doubt, in conflict, or unattended. */
   readonly isDoubt?: boolean | undefined;
   readonly isOnWire?: boolean | undefined;
 }
@@ -124,18 +132,28 @@ export async function listEffects(
     'e.tenant = $1',
     ...(runKey === undefined ? [] : [`e.run_key = ${$(runKey)}`]),
     ...(status === undefined ? [] : [`e.status = ${$(status)}`]),
-    ...(isDoubt ? [`(e.status = 'in_doubt' or e.has_conflict)`] : []),
     ...(isOnWire
       ? [`e.status = 'dispatched' and not e.is_pending and e.lease_until > clock_timestamp()`]
       : []),
   ];
   const order = orderOf(filter);
   const isBehind = await behind(context, order, after, statement);
-  const rows = await context.database.query<EffectRow>(
-    `${EFFECTS} where ${conditions.join(' and ')}${isBehind}${orderBy(order, last !== undefined)} limit ${$(last ?? limit)}`,
-    values,
-  );
+  const page = `${orderBy(order, last !== undefined)} limit ${$(last ?? limit)}`;
+  const asked = `${conditions.join(' and ')}${isBehind}`;
+  const text = isDoubt ? `e.tenant = $1 and ${isOneOf(DOUBTS, asked, page)}` : asked;
+  const rows = await context.database.query<EffectRow>(`${EFFECTS} where ${text}${page}`, values);
   return (last === undefined ? rows : rows.reverse()).map(toEffectView);
+}
+
+/** Each kind has an index of its own. */
+const DOUBTS = [`(e.status = 'in_doubt' or e.has_conflict)`, UNATTENDED] as const;
+
+/** A page of each kind holds the page of all of them: one condition with `or` would read every row in between. */
+function isOneOf(kinds: readonly string[], asked: string, page: string): string {
+  const pages = kinds.map(
+    (kind) => `(select e.id from pawl.effects e where ${asked} and ${kind}${page})`,
+  );
+  return `e.id = any(array(${pages.join(' union ')}))`;
 }
 
 /** One effect by its short id or by its canonical id. */
@@ -153,5 +171,18 @@ export async function findEffect(
 function toEffectView({ amountMinor, currency, ...effect }: EffectRow): EffectView {
   const amount =
     amountMinor !== null && currency !== null ? { minor: amountMinor, currency } : null;
-  return { ...effect, amount };
+  return { ...effect, amount, reason: effect.isUnattended ? whyUnattended(effect) : effect.reason };
+}
+
+/** It is a doubt for as long as nobody makes the next look, which may well find the outcome. */
+function whyUnattended(effect: Omit<EffectRow, 'amountMinor' | 'currency'>): string {
+  const { isPending, leaseUntil, updatedAt } = effect;
+  const what = isPending
+    ? 'accepted by the receiver, no outcome recorded, and its time is up'
+    : 'sent, no answer recorded';
+  const sinceMs = Math.max(leaseUntil?.getTime() ?? 0, updatedAt.getTime());
+  return (
+    `${what}, and not looked after since ${new Date(sinceMs).toISOString()}: ` +
+    'is a worker running, with the encryption keys? Is its run paused?'
+  );
 }

@@ -279,10 +279,16 @@ export class SelfApprovalError extends PawlError {
 }
 
 export class NotSettleableError extends PawlError {
-  constructor(effect: string, status: string) {
+  /** Unattended: a worker may still find the outcome, or send again, so that "it will not" is nobody's to say. */
+  constructor(effect: string, status: string, isUnattended = false) {
+    const why = isUnattended
+      ? 'it was sent, and nobody has looked after it since. A worker still has to ask, to send it again or to put it in ' +
+        'doubt, so nothing was written. Start a worker that has the encryption keys, resume its run if that is paused ' +
+        '(`pawl doctor` says more), and settle it once it is in doubt.'
+      : 'only a doubt or a conflict can be settled.';
     super(
       'Effect.NotInDoubt',
-      `${effect} is ${status}, not in doubt: only a doubt or a conflict can be settled. See \`pawl why ${effect}\`.`,
+      `${effect} is ${status}, not in doubt: ${why} See \`pawl why ${effect}\`.`,
     );
   }
 }

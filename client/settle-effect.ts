@@ -89,12 +89,12 @@ async function findSaidAlready(
 const STATUS_AFTER = { applied: 'applied', not_applied: 'refused' } as const;
 
 function checkSettleable(effect: EffectView, { outcome, contradict = false }: SettleOptions): void {
-  const { status, hasConflict, isPending } = effect;
+  const { status, hasConflict, isPending, isUnattended } = effect;
   // Whoever has asked the receiver need not wait until its time is up.
   if (status === 'in_doubt' || isPending || hasConflict) return;
   const isDefinite = status === 'applied' || status === 'refused';
   if (!isDefinite || STATUS_AFTER[outcome] === status) {
-    throw new NotSettleableError(effect.effect, status);
+    throw new NotSettleableError(effect.effect, status, isUnattended);
   }
   if (!contradict) throw new OutcomeConflictError(effect.effect, status, outcome, effect.updatedAt);
 }

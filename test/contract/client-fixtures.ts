@@ -200,9 +200,11 @@ export async function insertEffect(
   await rows.query(
     `insert into pawl.effects (tenant, id, short_id, run_key, root_key, turn, call, generation, workflow_id, tool,
        contract, wire_key, key_retention_ms, has_probe, sends_max, fingerprint, arguments, summary, amount_minor,
-       currency, identity_hash, status, sends, has_conflict, reason, output, lease_until, claimed_by, first_sent_at)
+       currency, identity_hash, status, sends, has_conflict, reason, output, lease_until, updated_at, claimed_by,
+       first_sent_at)
      values ($1, $2, $3, $4, $4, $5, $6, 0, $7, $8, $9, $10, $11, false, 4, $12, $13, $14, $15, 'EUR', $16, $17, $18,
-       $19, $20, $21, ${options.leaseUntil ?? 'null'}, 'worker-1@host', case when $18 > 0 then clock_timestamp() end)`,
+       $19, $20, $21, ${options.leaseUntil ?? 'null'},
+       least(clock_timestamp(), ${options.leaseUntil ?? 'null'}), 'worker-1@host', case when $18 > 0 then clock_timestamp() end)`,
     [
       TENANT,
       id,

@@ -26,6 +26,9 @@ const RUNS = 100_000;
 /** Calls of one run that all wait for an approval. */
 const BUSY = 10_000;
 const DOUBTS = 1_500;
+/** Sent, past their leases, and looked after by nobody. */
+const UNATTENDED = 500;
+const LISTED = DOUBTS + UNATTENDED;
 const STUCK = 1_200;
 const BUSY_RUN = 'run_busy00000000000000000000000';
 /** Tables that may not be read from end to end. */
@@ -47,9 +50,10 @@ const SEED = `
   from (select i, 'run_' || lpad(i::text, 26, '0') as key from generate_series(1, ${RUNS}) i) s;
   insert into pawl.controls (tenant, run_key) select tenant, run_key from pawl.runs;
   insert into pawl.effects (tenant, id, short_id, run_key, root_key, turn, call, generation, workflow_id, tool, contract,
-    wire_key, has_probe, sends_max, fingerprint, arguments, summary, status, sends, created_at)
+    wire_key, has_probe, sends_max, fingerprint, arguments, summary, status, sends, created_at, updated_at, lease_until)
   select 'default', 'e' || lpad(i::text, 8, '0'), 'ef_' || lpad(i::text, 12, '0'), key, key, 1, '0', 0, key, 'pay', 'once', 'k' || i, false,
-    1, 'f', '{}', 'pay', case when i <= ${DOUBTS} then 'in_doubt' else 'applied' end, 1, now() - i * interval '1 second'
+    1, 'f', '{}', 'pay', case when i <= ${DOUBTS} then 'in_doubt' when i <= ${LISTED} then 'dispatched' else 'applied' end, 1,
+    now() - i * interval '1 second', now() - interval '5 minutes', now() - interval '5 minutes'
   from (select i, 'run_' || lpad(i::text, 26, '0') as key from generate_series(1, ${RUNS}) i) s;
   insert into pawl.approvals (tenant, id, run_key, workflow_id, turn, call, effect_id, agent, tool, tool_pin, fingerprint,
     arguments, summary, rule, requirement, policy_hash, requester, nonce, created_at, expires_at)
@@ -135,6 +139,7 @@ async function scansOf(label: string, work: () => Promise<unknown>): Promise<rea
 }
 
 const DONE_EFFECT = 'ef_000000050000';
+const UNSURE = 'ef_000000001800';
 
 const LISTS: [label: string, work: () => Promise<unknown>][] = [
   ['list', () => listRuns(context)],
@@ -157,6 +162,7 @@ const LISTS: [label: string, work: () => Promise<unknown>][] = [
   ['effects --after', () => listEffects(context, { limit: 51, after: DONE_EFFECT })],
   ['effects --run', () => listEffects(context, { limit: 51, runKey: BUSY_RUN })],
   ['doubts', () => listEffects(context, { isDoubt: true, limit: 101 })],
+  ['doubts --after', () => listEffects(context, { isDoubt: true, limit: 101, after: UNSURE })],
   ['stuck', () => listStuckRuns(context, { limit: 101 })],
   ['on the wire', () => listEffects(context, { runKey: BUSY_RUN, isOnWire: true })],
   ['a run', () => findRun(context, BUSY_RUN)],
@@ -178,9 +184,9 @@ describe(`${RUNS} runs, effects and approvals, and a run with ${BUSY} approvals`
     const client = await PawlClient.connect({ databaseUrl: database.url });
     const seen: string[] = [];
     for await (const { effect } of client.each('doubts')) seen.push(effect);
-    expect(seen).toHaveLength(DOUBTS);
-    expect(new Set(seen).size).toBe(DOUBTS);
-    expect(seen[0]).toBe(`ef_${String(DOUBTS).padStart(12, '0')}`);
+    expect(seen).toHaveLength(LISTED);
+    expect(new Set(seen).size).toBe(LISTED);
+    expect(seen[0]).toBe(`ef_${String(LISTED).padStart(12, '0')}`);
     const stuck: string[] = [];
     for await (const { runKey } of client.each('stuckRuns')) stuck.push(runKey);
     expect(new Set(stuck).size).toBe(STUCK);
@@ -198,10 +204,10 @@ describe(`${RUNS} runs, effects and approvals, and a run with ${BUSY} approvals`
       };
       const first = await pawl('doubts', '--json');
       expect(JSON.parse(first.out)).toHaveLength(200);
-      expect(first.err).toMatch(/100 of more doubts\. Next: pawl doubts --after ef_0+1401 /);
+      expect(first.err).toMatch(/100 of more doubts\. Next: pawl doubts --after ef_0+1901 /);
       expect(first.err).toMatch(/100 of more stuck runs\. Next: pawl doubts --after run_/);
       const all = await pawl('doubts', '--json', '--all');
-      expect(JSON.parse(all.out)).toHaveLength(DOUBTS + STUCK);
+      expect(JSON.parse(all.out)).toHaveLength(LISTED + STUCK);
       expect(all.err).toBe('');
       const listed = await pawl('list', '--limit', '3');
       expect(listed.out).toMatch(

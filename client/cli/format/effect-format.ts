@@ -3,7 +3,7 @@ import type { EffectView } from '../../effect-views.ts';
 import type { SettleAnswer } from '../../settle-effect.ts';
 import type { CliIo } from '../cli-io.ts';
 import { toSafeLine } from './safe-text.ts';
-import { type Column, formatCard, formatTable } from './table.ts';
+import { type Column, type Field, formatCard, formatTable } from './table.ts';
 import { formatJson, formatMoney, formatStatus, formatTime, formatWhen, toneOf } from './values.ts';
 
 type Terminal = Pick<CliIo, 'paint' | 'columns'>;
@@ -103,10 +103,18 @@ function formatDoubt(io: Terminal, doubt: EffectView, now: Date): string {
     ['idempotency key', doubt.wireKey],
     ['run', doubt.runKey],
     ['story', { command: `pawl why ${effect}` }],
+    ...formatWaysOut(doubt),
+  ]);
+}
+
+/** What a worker still has to look at is not settled by hand, unless the receiver has accepted it. */
+function formatWaysOut({ effect, isUnattended, isPending }: EffectView): Field[] {
+  if (isUnattended && !isPending) return [['to be done', { command: 'pawl doctor' }]];
+  return [
     [
       'it happened',
       { command: `pawl settle ${effect} applied --evidence 'receipt …' --output '{…}'` },
     ],
     ['it did not', { command: `pawl settle ${effect} not-applied --evidence '…'` }],
-  ]);
+  ];
 }
