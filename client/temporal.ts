@@ -16,6 +16,7 @@ import type {
 import type { CompensationReport } from '../workflows/compensate.ts';
 import type { ExecutionStanding } from '../domain/rules/execution-end.ts';
 import { NamespaceUnknownError, TemporalUnreachableError } from './errors.ts';
+import { AGENT_ATTRIBUTE, createAgentAttribute } from './search-attributes.ts';
 import { nameOf, reasonOf, toTemporalError } from './temporal-errors.ts';
 import {
   cancel,
@@ -106,6 +107,7 @@ export function createTemporal(
   encryption?: HistoryEncryption,
 ): Temporal {
   let opened: Promise<Opened> | undefined;
+  const attribute = createAgentAttribute(namespace);
   const connect = (): Promise<Opened> => {
     opened ??= open(address, namespace, encryption);
     // A failed try is not kept: the next call tries again.
@@ -128,7 +130,10 @@ export function createTemporal(
     ensureReachable: async () => {
       await call(({ connection }) => connection.workflowService.describeNamespace({ namespace }));
     },
-    startRun: (start) => call(({ client }) => startRun(client, start)),
+    startRun: (start) =>
+      call(({ client, connection }) =>
+        attribute.whereTaken(connection, (isTaken) => startRun(client, start, isTaken)),
+      ),
     wake: (workflowId, signal) =>
       attempt(() => call(({ client }) => send(client, workflowId, signal))),
     cancel: (workflowId) => attempt(() => call(({ client }) => cancel(client, workflowId))),
@@ -210,7 +215,9 @@ const WORKFLOW_TASK_TIMEOUT = '4s';
 async function startRun(
   client: Client,
   { input, taskQueue, summary, isAgain = false }: RunStart,
+  hasAttribute: boolean,
 ): Promise<boolean> {
+  const { defineSearchAttributeKey } = await import('@temporalio/common');
   const { WorkflowType } = await import('../workflows/messages.ts');
   try {
     // No retry policy and no execution time-out: a run ends by its own rules only.
@@ -222,6 +229,13 @@ async function startRun(
       workflowIdReusePolicy: isAgain ? 'ALLOW_DUPLICATE_FAILED_ONLY' : 'REJECT_DUPLICATE',
       workflowIdConflictPolicy: 'FAIL',
       staticSummary: summary,
+      ...(hasAttribute
+        ? {
+            typedSearchAttributes: [
+              { key: defineSearchAttributeKey(AGENT_ATTRIBUTE, 'KEYWORD'), value: input.agent },
+            ],
+          }
+        : {}),
     });
     return true;
   } catch (error) {

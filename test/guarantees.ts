@@ -93,6 +93,8 @@ export const guarantees = {
     'A doubt waits for its signal and looks once a day: a settlement wakes the effect that it is for and no other, and one whose signal was lost is signalled by the next sweep.',
   'unattended-is-listed':
     '`pawl doubts` also lists what was sent, has no outcome, and has not been looked after for a minute past its lease; `pawl doctor` counts the same effects, and `pawl settle` says what to do and writes nothing unless the receiver has accepted it.',
+  'agent-attribute':
+    "A run is started with the search attribute `PawlAgent`, its agent's name, where the namespace has it as a Keyword; a start never fails for it.",
   'unsent-is-no-send':
     'A send that provably never left is tried again for as long as the tool says, ten minutes by default, and never counts as one of its sends; afterwards it is refused, or in doubt where an earlier send is open.',
   'look-ups-fail':

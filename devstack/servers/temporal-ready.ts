@@ -38,6 +38,29 @@ export async function describeNamespace(address: string, namespace: string): Pro
   }
 }
 
+/** temporal.api.enums.v1.IndexedValueType: INDEXED_VALUE_TYPE_KEYWORD. */
+const KEYWORD = 2;
+
+/**
+ * What clients of Pawl set where a namespace has it. Over the wire: the server's own flag is for new databases only. Runs
+ * start without it, too.
+ */
+export async function registerAttributes(address: string, namespace: string): Promise<void> {
+  const connection = await Connection.connect({ address, connectTimeout: CALL_LIMIT_MS });
+  try {
+    await connection.withDeadline(Date.now() + CALL_LIMIT_MS, () =>
+      connection.operatorService.addSearchAttributes({
+        namespace,
+        searchAttributes: { PawlAgent: KEYWORD },
+      }),
+    );
+  } catch {
+    // Lists cannot be filtered by it then.
+  } finally {
+    await connection.close();
+  }
+}
+
 /** Does it answer for the namespace within `timeoutMs`? */
 export async function servesNamespace(
   address: string,

@@ -19,7 +19,12 @@ import {
   watchServer,
 } from './server-process.ts';
 import type { ServerDeath, ServerProcess } from './server-process.ts';
-import { checkTemporalAddress, servesNamespace, waitUntilServing } from './temporal-ready.ts';
+import {
+  checkTemporalAddress,
+  registerAttributes,
+  servesNamespace,
+  waitUntilServing,
+} from './temporal-ready.ts';
 import { TEMPORAL_DYNAMIC_CONFIG, TEMPORAL_SQLITE_PRAGMAS } from './temporal-settings.ts';
 import type { DynamicConfigSetting } from './temporal-settings.ts';
 import { guardServer } from './watchdog.ts';
@@ -299,9 +304,11 @@ async function startOwn(
       dataDir === undefined ? undefined : await adoptOrEndOrphan(dataDir, place, options);
     const { isTemporary } = place;
     if (orphan !== undefined) {
+      await registerAttributes(orphan.address, NAMESPACE);
       return toTemporalServer({ ...orphan, isTemporary, afterStop: cleanUp });
     }
     const { handle, dismiss } = await startNew(found, place, options);
+    await registerAttributes(handle.address, NAMESPACE);
     const afterStop = (): void => {
       dismiss();
       cleanUp();

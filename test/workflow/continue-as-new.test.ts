@@ -54,6 +54,8 @@ describe.each(CACHES)('continue-as-new, %s', (_title, maxCachedWorkflows) => {
       expect(t.model.requests()).toHaveLength(9);
       const { transcript } = await t.client.show(runKey, { transcript: true });
       expect(transcript).toHaveLength(1 + 8 * 2 + 1);
+      const last = await t.temporal.workflow.getHandle(runKey).describe();
+      expect(last.searchAttributes).toMatchObject({ PawlAgent: ['clerk'] });
     });
   });
 
