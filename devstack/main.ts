@@ -1,6 +1,7 @@
 // `pawl dev`: Temporal, PostgreSQL and, if asked, your worker; stays up until Ctrl-C and leaves nothing behind.
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { runsPage } from '../client/cli/temporal-ui.ts';
 import { resolveDataDir } from './data-dir.ts';
 import { errorText, ServerError } from './servers/server-error.ts';
 import type { ServerProgress } from './servers/server-progress.ts';
@@ -62,7 +63,7 @@ function announce({ temporalAddress, uiUrl, workerUrl }: Stack): void {
   process.stdout.write(
     [
       `Temporal   ${temporalAddress}`,
-      `UI         ${uiUrl ?? 'none'}`,
+      `UI         ${uiUrl === undefined ? 'none' : runsPage(uiUrl)}`,
       `Ledger     ${workerUrl.replace(/:[^:@/]+@/, ':***@')}`,
       `Stack file ${join(dataDir, 'stack.json')} (the pawl CLI finds it by itself)`,
       'Ctrl-C stops it; runs go on at the next start.',

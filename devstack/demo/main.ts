@@ -4,6 +4,7 @@ import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parse } from 'csv-parse/sync';
 import { packageRoot } from '../../activities/package-root.ts';
+import { runPage } from '../../client/cli/temporal-ui.ts';
 import { PawlClient } from '../../client/index.ts';
 import { resolveDataDir } from '../data-dir.ts';
 import { readReceipts } from '../receivers/index.ts';
@@ -95,8 +96,7 @@ async function runDemo(demo: Demo, cleanUps: (() => Promise<unknown>)[]): Promis
   let worker = await startWorker(demo, 1);
   cleanUps.push(() => worker.stop());
   const runKey = await startOrResume(client);
-  if (stack.uiUrl)
-    lines.say(`Temporal's UI: ${stack.uiUrl}/namespaces/default/workflows/${runKey}`, 'cyan');
+  if (stack.uiUrl) lines.say(`Temporal's UI: ${runPage(stack.uiUrl, runKey)}`, 'cyan');
   const killing = killDuringPayment(demo, () => worker).then(async (killed) => {
     if (!killed) return;
     worker = await startWorker(demo, 2);
@@ -176,8 +176,7 @@ async function report(demo: Demo, runKey: string, isCompleted: boolean): Promise
   const table = compare({ invoices: invoicesOf(), receipts, requests, effects, refusals });
   lines.print(`\n${renderTable(table)}\n`);
   lines.print(`The bank's own log: ${relative(process.cwd(), books.bankLog)}`);
-  if (stack.uiUrl)
-    lines.print(`The run:            ${stack.uiUrl}/namespaces/default/workflows/${runKey}`);
+  if (stack.uiUrl) lines.print(`The run:            ${runPage(stack.uiUrl, runKey)}`);
   const isRight = isCompleted && table.every(({ agrees }) => agrees);
   lines.say(
     isRight

@@ -14,6 +14,7 @@ import { formatEntry, formatRunDetails, formatRuns } from '../format/run-format.
 import { formatSafeJson } from '../format/safe-text.ts';
 import { readJsonArgument } from '../input-argument.ts';
 import { addPageOptions, type PageCommandOptions, printListing, toCount } from '../page-output.ts';
+import { runPage } from '../temporal-ui.ts';
 
 /** The argument that names a run. */
 export function runArgument(): Argument {
@@ -83,7 +84,7 @@ async function run(call: Call<RunOptions>): Promise<ExitCode> {
 
 function formatStarted({ io, stack }: Call, { runKey, isNew }: StartedRun): string {
   const what = isNew ? 'started' : 'was already started with this key';
-  const ui = stack?.uiUrl ? io.paint('dim', `  ${stack.uiUrl}`) : '';
+  const ui = stack?.uiUrl ? io.paint('dim', `  ${runPage(stack.uiUrl, runKey)}`) : '';
   return `${io.paint('bold', runKey)} ${what}${ui}\n`;
 }
 

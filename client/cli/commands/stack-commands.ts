@@ -10,6 +10,7 @@ import { runDevstack } from '../dev-process.ts';
 import { addExamples } from '../examples.ts';
 import { formatHealth } from '../format/health-format.ts';
 import { formatAgents, formatSchema } from '../format/tool-format.ts';
+import { runsPage } from '../temporal-ui.ts';
 
 export function addStackCommands(program: Command, toAction: ToAction): void {
   addDev(program, toAction);
@@ -103,7 +104,7 @@ function checkStack({ stack }: Call): HealthCheck {
     return { name, status: 'pass', detail };
   }
   if (stack.isRunning) {
-    const ui = stack.uiUrl ? `, Temporal's UI at ${stack.uiUrl}` : '';
+    const ui = stack.uiUrl ? `, Temporal's UI at ${runsPage(stack.uiUrl)}` : '';
     return {
       name,
       status: 'pass',

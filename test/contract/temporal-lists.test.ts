@@ -1,11 +1,13 @@
-// The attribute by which Temporal's lists find an agent's runs: set where the namespace has it, never a reason to fail a start.
+// What Temporal's lists show: an agent's runs by an attribute that never fails a start, and runs without the sweeps.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client, Connection } from '@temporalio/client';
 import { ulid } from 'ulid';
-import { AGENT_ATTRIBUTE } from '../../client/search-attributes.ts';
+import { runPage, runsPage } from '../../client/cli/temporal-ui.ts';
+import { AGENT_ATTRIBUTE, createAgentAttribute } from '../../client/search-attributes.ts';
 import { createTemporal, type RunStart } from '../../client/temporal.ts';
 import { testTemporalAddress } from '../../devstack/test-database.ts';
 import { until } from '../../testing/until.ts';
+import { WorkflowType } from '../../workflows/messages.ts';
 import { guarantee } from '../guarantee.ts';
 
 const KEYWORD = 2;
@@ -124,7 +126,6 @@ describe('a start', () => {
 });
 
 it('a question that fails → no attribute, and the start is made', async () => {
-  const { createAgentAttribute } = await import('../../client/search-attributes.ts');
   let asked = 0;
   const denied = {
     operatorService: {
@@ -139,4 +140,35 @@ it('a question that fails → no attribute, and the start is made', async () => 
   for (const _start of [1, 2])
     expect(await attribute.whereTaken(denied, (isTaken) => Promise.resolve(isTaken))).toBe(false);
   expect(asked).toBe(1);
+});
+
+describe('links to the UI', () => {
+  it('the list of runs → Temporal finds the run by its query, and no sweep', async () => {
+    const { workflow } = new Client({ connection });
+    const taskQueue = `nobody-${ulid()}`;
+    const idOf = (type: string): string => `${type}-${taskQueue}`;
+    const types = Object.values(WorkflowType);
+    for (const type of types)
+      await workflow.start(type, { workflowId: idOf(type), taskQueue, args: [] });
+    const listed = async (query: string): Promise<string[]> => {
+      const found: string[] = [];
+      for await (const { workflowId } of workflow.list({ query })) found.push(workflowId);
+      return found.sort();
+    };
+    const ours = `TaskQueue = '${taskQueue}'`;
+    await until(async () => (await listed(ours)).length === types.length);
+    const query = new URL(runsPage('http://127.0.0.1:8233/')).searchParams.get('query');
+    const runs = [WorkflowType.AgentRun, WorkflowType.Compensate].map(idOf).sort();
+    expect(await listed(`${query ?? ''} AND ${ours}`)).toEqual(runs);
+    for (const type of types) await workflow.getHandle(idOf(type)).terminate('its test is over');
+  });
+
+  it('they hold no character that a shell or a terminal would read', () => {
+    expect(runsPage('http://127.0.0.1:8233')).toBe(
+      'http://127.0.0.1:8233/namespaces/default/workflows?query=WorkflowType+%21%3D+%22pawlReconciler%22',
+    );
+    expect(runPage('http://127.0.0.1:8233/', 'run_1')).toBe(
+      'http://127.0.0.1:8233/namespaces/default/workflows/run_1',
+    );
+  });
 });
