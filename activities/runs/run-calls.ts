@@ -136,7 +136,11 @@ async function runRead(
     }
     const attempt = attemptOf(context.info, input);
     if (attempt >= tool.sendsMax) {
-      context.log.warn(`${tool.name}: ${describeThrown(error)}`);
+      // As an error: where bodies are encrypted, the log hides its words.
+      context.log.warn('A read failed', {
+        tool: tool.name,
+        error: new Error(describeThrown(error)),
+      });
       return storeRead(deps, input, row, {
         ok: false,
         code: 'tool_failed',
