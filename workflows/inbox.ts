@@ -24,9 +24,16 @@ export function openInbox(
 ): Inbox {
   // Filled before the handlers are there: what was signalled before the first task is delivered at once.
   const inbox: Inbox = { ...carried, controls: 0, news: new Set(), isSpokenTo: false };
-  setHandler(messages.decided, ({ approval }) => note(inbox, approval));
-  setHandler(messages.childEnded, ({ run }) => note(inbox, run));
-  setHandler(messages.settled, ({ effect }) => note(inbox, effect));
+  // Anybody who can reach Temporal may signal without a message: a handler that throws would fail the workflow's tasks.
+  setHandler(messages.decided, (message?: Partial<messages.DecidedMessage>) =>
+    note(inbox, message?.approval),
+  );
+  setHandler(messages.childEnded, (message?: Partial<messages.ChildEndedMessage>) =>
+    note(inbox, message?.run),
+  );
+  setHandler(messages.settled, (message?: Partial<messages.SettledMessage>) =>
+    note(inbox, message?.effect),
+  );
   setHandler(messages.steered, () => {
     inbox.isSpokenTo = true;
   });
@@ -84,6 +91,6 @@ export function nextControl(inbox: Inbox, timeoutMs: number): Promise<boolean> {
   return condition(() => inbox.controls > controls, timeoutMs);
 }
 
-export function note(inbox: Inbox, id: string): void {
-  if (inbox.news.size < NEWS_MAX) inbox.news.add(id);
+export function note(inbox: Inbox, id: string | undefined): void {
+  if (id !== undefined && inbox.news.size < NEWS_MAX) inbox.news.add(id);
 }

@@ -179,7 +179,8 @@ async function startPlain(): Promise<void> {
 
 /** Looks at its effect once more, and says what it failed with. */
 async function failPlain(): Promise<unknown> {
-  await plain().signal('pawl.settled', { v: 1, effect: 'any', settlement: 'any' });
+  // Without an effect, as by hand: whatever waits looks again.
+  await plain().signal('pawl.settled', { v: 1 });
   let error: unknown = await plain()
     .result()
     .catch((thrown: unknown) => thrown);

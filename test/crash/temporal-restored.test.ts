@@ -147,7 +147,7 @@ async function wakeAll(old: readonly string[]): Promise<void> {
   for (const runKey of old) {
     const handle = world.temporal.workflow.getHandle(runKey);
     await handle.signal('pawl.resumed', { v: 1, by: 'the runbook' });
-    await handle.signal('pawl.settled', { v: 1, effect: 'any', settlement: 'any' });
+    await handle.signal('pawl.settled', { v: 1 });
   }
 }
 

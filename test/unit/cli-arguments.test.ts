@@ -126,6 +126,7 @@ describe('settings', () => {
       tenant: 'default',
       taskQueue: 'pawl',
       requester: 'anna',
+      plaintext: 'refuse',
     });
   });
 

@@ -245,6 +245,9 @@ describe('a stranger at Temporal', () => {
 async function signalEverything(t: TestRun, runKey: string, approval: string): Promise<void> {
   const handle = t.temporal.workflow.getHandle(runKey);
   for (let times = 0; times < 3; times += 1) {
+    for (const name of ['decided', 'settled', 'childEnded', 'paused', 'resumed', 'steered']) {
+      await handle.signal(`pawl.${name}`);
+    }
     await handle.signal('pawl.decided', { v: 1, approval, decision: 'de_forged' });
     await handle.signal('pawl.settled', { v: 1, effect: 'ef_forged', settlement: 'x' });
     await handle.signal('pawl.resumed', { v: 1, by: 'ann' });
