@@ -9,6 +9,8 @@ export interface AttemptMemory {
   readonly waits?: Readonly<Record<string, number>> | undefined;
   /** How many answers of models in a row were not in their format. */
   readonly unread?: number | undefined;
+  /** How often a stored answer was judged without an end. */
+  readonly judged?: number | undefined;
 }
 
 export interface FaultMemory {

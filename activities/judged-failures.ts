@@ -6,6 +6,7 @@ import { FailureType } from '../domain/rules/failure.ts';
 import { describeThrown, inspectable } from '../domain/rules/thrown.ts';
 import { rememberAttempt, recallAttempts, type FaultMemory } from './attempt-memory.ts';
 import { toErrorName } from './error-facts.ts';
+import { EncryptionError } from './encryption/encryption-error.ts';
 import { isLedgersTrouble } from './ledger/database.ts';
 import { toStorable } from './ledger/storable.ts';
 
@@ -90,6 +91,8 @@ function hasOwnRule(error: unknown): boolean {
   if (error instanceof CancelledFailure || isLedgersTrouble(error)) return true;
   // No failure: the attempt ends without an answer, as `crashAt` of the test kit has it.
   if (error instanceof CompleteAsyncError) return true;
+  // Keys that can't be had now: runs wait for whoever keeps them (docs/encryption.md), and doctor says so.
+  if (error instanceof EncryptionError) return true;
   if (!(error instanceof ApplicationFailure)) return false;
   return error.nonRetryable === true || RULED_TYPES.has(error.type ?? '');
 }

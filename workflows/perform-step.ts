@@ -1,5 +1,5 @@
 // Carries out one step of a run: which activity, with what, and how its end is told to the rules.
-import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, patched } from '@temporalio/workflow';
 import type { CallResults } from '../activities/runs/run-calls.ts';
 import type { PawlActivities } from '../activities/index.ts';
 import { assert } from '../domain/rules/assert.ts';
@@ -221,7 +221,8 @@ function modelInput(state: RunState): Parameters<PawlActivities['pawl.model']>[0
     agent: agent.name,
     agentHash: agent.hash,
     seq: state.seq,
-    canWait: true,
+    // A worker of the build before would read such a result in its own way: it fails the task, and leaves it to this build.
+    canWait: patched('pawl.unused-answers'),
     ...(state.session ? { session: true } : {}),
     ...(agent.hasAgents ? { depthLeft: depthLeft(state) } : {}),
   };

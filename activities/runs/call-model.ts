@@ -8,7 +8,8 @@ import { costMicroUsd } from '../../domain/rules/pricing.ts';
 import type { ModelRequest, Usage } from '../../domain/rules/transcript.ts';
 import { beat, recallAttempts, rememberAttempt } from '../attempt-memory.ts';
 import { isRunCancelled, stoppedAttempt } from '../judged-failures.ts';
-import { LedgerUnavailable } from '../ledger/database.ts';
+import { EncryptionError } from '../encryption/encryption-error.ts';
+import { isLedgersTrouble } from '../ledger/database.ts';
 import { ModelCallError } from '../models/model-provider.ts';
 import type { AgentDescription } from './agent-registry.ts';
 import {
@@ -31,6 +32,8 @@ export interface ModelQuestion {
   readonly answeredBefore?: number;
   readonly model: AgentDescription['model'];
   readonly request: ModelRequest;
+  /** What people have said since the answer before, as it stands in the request. @default [] */
+  readonly messageIds?: readonly string[];
 }
 
 /** All candidates asked for a wait that is too long to be held by an activity. */
@@ -93,7 +96,7 @@ export async function callModel(
     const paid = paidFor(toWholeUsage(storable.answer.usage));
     const id = randomUUID();
     const call = await untilStored(deps, context, () =>
-      storeAnswer(deps.database, input, kind, storable, paid, id),
+      storeAnswer(deps.database, { ...question, answer: storable, paid, id }),
     );
     await deps.crash('after-model-answer', input.agent);
     return { kind: 'answered', call };
@@ -111,6 +114,11 @@ export async function callModel(
 const STORING_MAX_MS = 300_000;
 const STORING_PAUSE_MS = 500;
 
+/** The database may be back soon, and so may whoever keeps the keys. */
+function isPassing(error: unknown): boolean {
+  return isLedgersTrouble(error) || error instanceof EncryptionError;
+}
+
 async function untilStored<T>(
   { clock }: RunDeps,
   context: Context,
@@ -122,7 +130,7 @@ async function untilStored<T>(
       return await store();
     } catch (error) {
       const isOver = clock.nowMs() > endsAtMs || context.cancellationSignal.aborted;
-      if (!(error instanceof LedgerUnavailable) || isOver) throw error;
+      if (!isPassing(error) || isOver) throw error;
       await clock.sleep(STORING_PAUSE_MS);
     }
   }

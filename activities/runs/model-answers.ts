@@ -30,16 +30,24 @@ export interface ModelCall extends PaidCall {
   readonly answer: ModelAnswer;
 }
 
+/** An answer as it came, with what it answers. */
+export interface ArrivedAnswer {
+  readonly input: ModelStepInput;
+  readonly kind: AnswerKind;
+  /** What people had said when it was asked for: what they say later, it has not seen. @default [] */
+  readonly messageIds?: readonly string[];
+  readonly answer: StorableAnswer;
+  readonly paid: PaidCall;
+  /** The same for every try to store it. */
+  readonly id: string;
+}
+
 /** Stores an answer and counts it, in one statement that no flush waits for: a lost one is asked for again. */
 export async function storeAnswer(
   statements: Statements,
-  input: ModelStepInput,
-  kind: AnswerKind,
-  { answer, text }: StorableAnswer,
-  paid: PaidCall,
-  id: string = randomUUID(),
+  { input, kind, messageIds, answer: { answer, text }, paid, id }: ArrivedAnswer,
 ): Promise<ModelCall> {
-  await insert(statements, input, kind, paid, { id, text, problem: null, answer });
+  await insert(statements, input, kind, paid, { id, text, problem: null, answer, messageIds });
   return { ...paid, id, answer };
 }
 
@@ -59,6 +67,7 @@ interface AnswerRow {
   readonly text: string | null;
   readonly problem: string | null;
   readonly answer?: ModelAnswer;
+  readonly messageIds?: readonly string[] | undefined;
 }
 
 async function insert(
@@ -66,7 +75,7 @@ async function insert(
   input: ModelStepInput,
   kind: AnswerKind,
   { requested, usage, isPriced, attempt, durationMs }: PaidCall,
-  { id, text, problem, answer }: AnswerRow,
+  { id, text, problem, answer, messageIds = [] }: AnswerRow,
 ): Promise<void> {
   const { $, values } = parameters();
   const owner = ownerOf(input);
@@ -90,12 +99,19 @@ async function insert(
     request_id: toStorable(answer?.requestId ?? null),
     attempt,
     duration_ms: durationMs,
+    message_ids: messageIds,
   };
   const names = Object.keys(columns).join(', ');
+  // A frozen attempt may wake up behind an erasure: what the answer cost is counted, its words are not kept.
+  const isErased = `exists (select 1 from pawl.runs e where e.tenant = ${$(owner.tenant)}
+    and e.run_key = ${$(owner.runKey)} and e.erased_at is not null)`;
+  const places = Object.entries(columns).map(([name, value]) =>
+    name === 'answer' ? `case when not ${isErased} then ${$(value)} end` : $(value),
+  );
   const statement = `with fast as materialized (select set_config('synchronous_commit', 'off', true) as set),
     arrived as (
       insert into pawl.model_answers (${names})
-      select ${Object.values(columns).map($).join(', ')} from fast on conflict do nothing
+      select ${places.join(', ')} from fast on conflict do nothing
       returning tenant, run_key, input_tokens, output_tokens, cached_input_tokens, cost_micro_usd)
     update pawl.runs r set model_wait = null, input_tokens = r.input_tokens + a.input_tokens,
       output_tokens = r.output_tokens + a.output_tokens,
@@ -113,6 +129,7 @@ function ownerOf({ address: { tenant }, runKey }: ModelStepInput): BodyOwner {
 export interface AnswerColumns {
   answer_id: string;
   answer: string;
+  message_ids: string[];
   model_requested: string;
   input_tokens: number;
   output_tokens: number;
@@ -124,7 +141,7 @@ export interface AnswerColumns {
 }
 
 /** Of the table as `a`. */
-export const ANSWER_COLUMNS = `a.id as answer_id, a.answer, a.model_requested, a.input_tokens, a.output_tokens,
+export const ANSWER_COLUMNS = `a.id as answer_id, a.answer, a.message_ids, a.model_requested, a.input_tokens, a.output_tokens,
   a.cached_input_tokens, a.cost_micro_usd, a.is_priced, a.attempt, a.duration_ms`;
 
 /** The first answer to what was asked that nobody has judged: of two attempts that paid, only one is used. */

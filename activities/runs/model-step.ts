@@ -1,7 +1,15 @@
 // The model activity: one call to the model a turn, its answer stored first, and one transaction at its end for all that follows.
 import { Context } from '@temporalio/activity';
-import type { ModelStepResult, ProposedCall } from '../../domain/rules/run.ts';
+import { ApplicationFailure } from '@temporalio/common';
+import { FailureType } from '../../domain/rules/failure.ts';
+import type {
+  FinalAnswer,
+  ModelStepResult,
+  ProposedCall,
+  RunUsage,
+} from '../../domain/rules/run.ts';
 import type { Message } from '../../domain/rules/transcript.ts';
+import { recallAttempts, rememberAttempt } from '../attempt-memory.ts';
 import { type ContextMessage, readContext } from '../transcripts/context.ts';
 import {
   recallContext,
@@ -33,7 +41,10 @@ export async function modelStep(deps: RunDeps, input: ModelStepInput): Promise<M
   const description = await readDescription(deps, input);
   const fresh = await newEntries(deps, input, turn);
   const question = { registered, description, fresh, turn };
-  if (turn.arrived) return judge(deps, input, question, turn.arrived);
+  if (turn.arrived) {
+    countJudging(Context.current());
+    return judge(deps, input, question, turn.arrived);
+  }
   if (input.session && isAnswered(history, fresh))
     return { kind: turn.ended ? 'session-ended' : 'idle' };
   const asked = await ask(deps, input, question, history);
@@ -56,7 +67,8 @@ function ask(
 ): Promise<Asked> {
   const request = toRequest(description, [...history, ...fresh.entries]);
   const { model } = description;
-  return callModel(deps, { input, kind: 'turn', model, request }, Context.current());
+  const { messageIds } = fresh;
+  return callModel(deps, { input, kind: 'turn', model, request, messageIds }, Context.current());
 }
 
 /** The turn, and what the model was shown until now: of that only what this process does not remember. */
@@ -85,6 +97,20 @@ function requireAgent(deps: RunDeps, name: string): RegisteredAgent {
   return registered;
 }
 
+/** How often an answer is judged again whose judgement did not end: code of the user's that hangs takes its worker along. */
+const JUDGED_AGAIN_MAX = 3;
+
+function countJudging(context: Context): void {
+  const { judged = 0 } = recallAttempts(context);
+  if (judged >= JUDGED_AGAIN_MAX) {
+    throw ApplicationFailure.nonRetryable(
+      `${judged} attempts ended while a stored answer was judged: does a schema, a policy, \`identity\` or \`amount\` hang?`,
+      FailureType.StepFailed,
+    );
+  }
+  rememberAttempt(context, { judged: judged + 1 });
+}
+
 /** What is thrown from here on buys nothing again: the answer is stored. */
 async function judge(
   deps: RunDeps,
@@ -101,8 +127,9 @@ async function judge(
     kind: 'answered',
     calls: proposals.slice(0, told).map(({ proposed }): ProposedCall => proposed),
     fingerprint: judged.fingerprint,
-    ...(final ? { final } : {}),
+    ...(final ? { final: input.canWait ? final : withoutWhy(final) } : {}),
     usage: sumUsage(call.usage, turn.unused),
+    ...(isSpent(turn.unused) ? { contextTokens: tokensOf(call.usage) } : {}),
     seq: 0,
     ...(input.session ? { session: { heard: fresh.messageIds.length, isEnded: ended } } : {}),
   };
@@ -111,4 +138,12 @@ async function judge(
   const stored = await storeModelStep(deps, rows);
   await deps.crash('after-model-commit', input.agent);
   return stored;
+}
+
+const tokensOf = ({ inputTokens, outputTokens }: RunUsage): number => inputTokens + outputTokens;
+const isSpent = (usage: RunUsage): boolean => tokensOf(usage) > 0;
+
+/** An execution of the build before decides by `isValid` alone. */
+function withoutWhy({ why: _, ...final }: FinalAnswer): FinalAnswer {
+  return final;
 }

@@ -32,7 +32,7 @@ export async function openRun(deps: RunDeps, input: OpenInput): Promise<OpenResu
   const registered = deps.registry.agents.get(input.agent);
   if (!registered) throw unknownAgent(deps, input.agent);
   const [run] = await deps.database.query<StoredRun>(
-    `select agent, input, forked_from, agent_hash as "agentHash", finished_at is not null as "isFinished"
+    `select agent, input, forked_from, agent_hash as "agentHash", budget, finished_at is not null as "isFinished"
      from pawl.runs where tenant = $1 and run_key = $2`,
     [tenant, runKey],
   );
@@ -56,9 +56,10 @@ export async function openRun(deps: RunDeps, input: OpenInput): Promise<OpenResu
   if (run.agentHash !== null || run.isFinished) await reopen(deps, input);
   const told = { ...run, input: parsed.shown };
   await deps.database.transaction((tx) => pin(tx, registered, input, told));
-  // Opened by an execution before this one, maybe of another build: the run keeps its description.
+  // Opened by an execution before this one, maybe of another build: the run keeps its description and its budget.
   const hash = run.agentHash ?? registered.pin.hash;
-  return { kind: 'opened', agent: { ...registered.pin, hash }, seq: 0 };
+  const budget = { ...registered.pin.budget, ...run.budget };
+  return { kind: 'opened', agent: { ...registered.pin, hash, budget }, seq: 0 };
 }
 
 /** Agents outlive their runs: their instructions have a data key of their own. */
@@ -69,6 +70,7 @@ interface StoredRun {
   input: Json;
   forked_from: ForkOrigin | null;
   agentHash: string | null;
+  budget: PinnedBudget | null;
   isFinished: boolean;
 }
 

@@ -28,12 +28,12 @@ export async function runStep(
   const context = Context.current();
   const tool = requireTool(deps, name);
   requireStep(deps, name, step);
-  const input = await carryStep(tool, step);
-  return withHeartbeat(context, (isGivenUp) =>
-    tool.contract === 'read'
+  return withHeartbeat(context, async (isGivenUp) => {
+    const input = await carryStep(tool, step);
+    return tool.contract === 'read'
       ? readStep(deps, tool, step, input.value, context)
-      : effectStep(deps, tool, step, input, context, isGivenUp),
-  );
+      : effectStep(deps, tool, step, input, context, isGivenUp);
+  });
 }
 
 /**

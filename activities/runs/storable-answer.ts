@@ -1,5 +1,6 @@
 // An answer in a form that can always be stored: what cannot be written becomes one that nobody acts on.
 import type { ModelAnswer, Part, StopReason, Usage } from '../../domain/rules/transcript.ts';
+import { toStorable } from '../ledger/storable.ts';
 
 export interface StorableAnswer {
   readonly answer: ModelAnswer;
@@ -79,7 +80,7 @@ function isPart(part: unknown): part is Part {
 }
 
 function toWord(value: unknown): string {
-  return String(value ?? '').slice(0, 500);
+  return toStorable(String(value ?? '').slice(0, 500));
 }
 
 function unusable(given: ModelAnswer, problem: string): StorableAnswer {

@@ -34,7 +34,7 @@ export interface TurnView extends RunFlags {
   readonly head: TranscriptHead;
   /** The calls of the turn before, in order. */
   readonly calls: readonly CallView[];
-  /** What was said and is not shown to the model yet, in order. */
+  /** What was said and is not shown to the model yet, in order; of an answer that has arrived, what it was asked with. */
   readonly messages: readonly MessageView[];
   /** Of the transcript behind the row that was named. */
   readonly since: AddedRows;
@@ -116,7 +116,8 @@ const TURN = `select
     (${CALLS}) as calls, p.*, (${unusedUsage('turn')}) as unused,
     (select json_agg(json_build_object('id', m.id, 'text', m.text, 'author', m.author) order by m.created_at, m.id)
       from pawl.messages m
-      where m.tenant = $1 and m.run_key = $2 and m.consumed_turn is null) as messages,
+      where m.tenant = $1 and m.run_key = $2 and m.consumed_turn is null
+        and (p.answer_id is null or m.id = any(p.message_ids))) as messages,
     ${addedBehind('$6::integer')}
   from (values (1)) one
   left join pawl.runs r on r.tenant = $1 and r.run_key = $2

@@ -102,7 +102,10 @@ function applyAnswer(
     repeated: { fingerprint: result.fingerprint, count: isRepeat ? state.repeated.count + 1 : 1 },
     usage: addUsage(state.usage, result.usage),
     ...(state.agent?.compaction
-      ? { contextTokens: result.usage.inputTokens + result.usage.outputTokens }
+      ? {
+          contextTokens:
+            result.contextTokens ?? result.usage.inputTokens + result.usage.outputTokens,
+        }
       : {}),
     final: result.final,
     invalidAnswers: state.invalidAnswers + (isInvalid ? 1 : 0),

@@ -284,6 +284,8 @@ export type ModelStepResult =
       readonly fingerprint: string;
       readonly final?: FinalAnswer | undefined;
       readonly usage: RunUsage;
+      /** Of the answer itself, where `usage` also counts what was paid for and is not used. @default those of `usage` */
+      readonly contextTokens?: number | undefined;
       readonly seq: number;
       /** Only of a session: the messages that this turn was the first to know, and whether more can come. */
       readonly session?: { readonly heard: number; readonly isEnded: boolean } | undefined;

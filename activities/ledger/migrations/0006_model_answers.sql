@@ -26,6 +26,8 @@ create table pawl.model_answers (
   request_id text,
   attempt integer not null,
   duration_ms integer not null,
+  -- Of `messages`: what people had said when it was asked for. What they say later, it has not seen.
+  message_ids text[] not null default '{}',
   created_at timestamptz not null default clock_timestamp(),
   primary key (tenant, run_key, turn, generation, kind, id)
 );
