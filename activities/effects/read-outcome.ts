@@ -115,11 +115,11 @@ function leavesOpen(error: unknown): boolean {
   return typeof member(error, 'needsHuman') === 'boolean';
 }
 
-/** Where JSON was expected and something else came, a proxy may have answered in the receiver's place. */
+/** A web page that the tool can't read, or no JSON where it read JSON: a proxy may have answered in the receiver's place. */
 function isGarbled({ bytes }: Arrived, error: unknown): boolean {
-  if (member(error, 'name') !== 'SyntaxError') return false;
   const text = bytes.toString('utf8').trim();
-  if (text === '') return false;
+  if (/^<(!doctype html|html)/i.test(text)) return true;
+  if (text === '' || member(error, 'name') !== 'SyntaxError') return false;
   try {
     JSON.parse(text);
     return false;

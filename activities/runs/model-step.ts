@@ -10,6 +10,7 @@ import type {
 } from '../../domain/rules/run.ts';
 import type { Message } from '../../domain/rules/transcript.ts';
 import { recallAttempts, rememberAttempt } from '../attempt-memory.ts';
+import { unbacked } from '../ledger/unbacked.ts';
 import { type ContextMessage, readContext } from '../transcripts/context.ts';
 import {
   recallContext,
@@ -37,6 +38,8 @@ export async function modelStep(deps: RunDeps, input: ModelStepInput): Promise<M
   if (turn.stored) return turn.stored;
   if (turn.cancelled) return { kind: 'cancelled' };
   if (turn.paused) return { kind: 'paused' };
+  // A workflow that goes on where its run has ended was started by somebody else.
+  if (turn.isOver) throw unbacked('run', `${input.runKey} has ended`);
   const registered = requireAgent(deps, input.agent);
   const description = await readDescription(deps, input);
   const fresh = await newEntries(deps, input, turn);

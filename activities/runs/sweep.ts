@@ -32,10 +32,12 @@ export async function sweep(deps: SweepDeps): Promise<WholeSweepReport> {
     ),
   );
   if (effects.isFine && runs.isFine) {
-    const { lookedThrough, closed, reopened } = runs.value;
+    const { lookedThrough, closed, reopened, failure: failed } = runs.value;
     const report = { ...effects.value, closed, reopened };
     await noteSweep(database, sweeper, report, lookedThrough);
-    return report;
+    if (failed === undefined) return report;
+    await noteFailure(database, sweeper, failed);
+    throw failed;
   }
   const failure: unknown = effects.isFine ? !runs.isFine && runs.error : effects.error;
   await noteFailure(database, sweeper, failure).catch(() => undefined); // the ledger may be what failed

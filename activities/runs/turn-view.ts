@@ -23,6 +23,8 @@ import { type CallView, CALLS } from './previous-calls.ts';
 export interface TurnView extends RunFlags {
   /** The answer of this very turn, when it is stored already. */
   readonly stored: ModelStepResult | null;
+  /** The run has ended, and not because its workflow was ended in Temporal. */
+  readonly isOver: boolean;
   /** This turn's answer when it has arrived, and nobody has judged it. */
   readonly arrived: ModelCall | undefined;
   /** What was paid for this turn and is not used. */
@@ -55,6 +57,7 @@ export interface MessageView {
 }
 
 interface Row extends RunFlags, AddedRows, Nullable<AnswerColumns> {
+  over: boolean | null;
   unused: RunUsage;
   stored: ModelStepResult | null;
   previous: { kind: string; final: FinalAnswer | null } | null;
@@ -81,6 +84,7 @@ export async function readTurn(
   return {
     ...{ stored, paused, cancelled, ended, requester },
     arrived: row.answer === null ? undefined : toModelCall(row as AnswerColumns),
+    isOver: row.over === true,
     unused: row.unused,
     complaint: complaintAbout(row.previous),
     held: row.opened === null ? undefined : { opened: row.opened, turn: row.turn, seq: row.seq },
@@ -107,6 +111,7 @@ const TURN = `select
     (select s.result from ${STEP} $3::integer) as stored,
     (select json_build_object('kind', s.result->'kind', 'final', s.result->'final')
       from ${STEP} $3::integer - 1) as previous,
+    r.finished_at is not null and r.result->>'kind' is distinct from 'terminated' as over,
     c.paused_at is not null as paused, c.cancelled_at is not null as cancelled, c.ended_at is not null as ended,
     coalesce(r.requester, 'unknown') as requester,
     case when r.run_key is not null then r.agent_hash is not null end as opened,

@@ -259,7 +259,7 @@ const tables: Record<string, string[]> = {
   model_answers: words(`
     tenant run_key turn generation kind id answer problem model_requested model_served
     input_tokens output_tokens cached_input_tokens cost_micro_usd is_priced request_id
-    attempt duration_ms created_at message_ids
+    attempt duration_ms message_ids created_at
   `),
   compactions: words(`
     tenant run_key turn generation through_seq summary_seq model_requested model_served

@@ -104,7 +104,10 @@ export function startWorkflow(
 /** The output that the workflow was told, whichever way it came. */
 export function toldOutputs(told: readonly EffectOutcome[]): readonly Json[] {
   return told.flatMap((outcome) => {
-    if (outcome.kind === 'applied') return [outcome.output];
+    // A worker that froze over a whole 2xx has no output; that it is applied once, the receipts tell.
+    const isUnread = 'outputProblem' in outcome && outcome.outputProblem !== undefined;
+    if (outcome.kind === 'applied')
+      return isUnread && outcome.output === null ? [] : [outcome.output];
     if (outcome.kind !== 'unrecorded') return [];
     return outcome.facts.flatMap((fact) => (fact.kind === 'applied' ? [fact.output] : []));
   });
