@@ -16,9 +16,9 @@ export interface FrozenParts {
   readonly own: OwnParts;
 }
 
-/** What a request says of itself; whatever else a tool sends may be a credential under any name. */
+/** What a request says of itself, and whose account it is for: a key sent to another account is a new one. Whatever else a tool sends may be a credential under any name. */
 const STORED =
-  /^(accept(-.*)?|content-.*|idempotency-key|prefer|if-.*|user-agent|origin|date|trace(parent|state)|soapaction|x-http-method-override|x-(request|correlation)-id|([a-z]+-)*version)$/;
+  /^(accept(-.*)?|content-.*|idempotency-key|prefer|if-.*|user-agent|origin|date|trace(parent|state)|soapaction|x-http-method-override|x-(request|correlation)-id|([a-z]+-)*(version|account|merchant|tenant|organization|project|region)(-id)?)$/;
 
 /** Names of parameters whose values are credentials, or signed with one. */
 const SECRET_PARAMETER =

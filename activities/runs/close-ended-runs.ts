@@ -161,7 +161,7 @@ async function close(
          updated_at = clock_timestamp()
        where tenant = $1 and run_key = $2 and xmin::text = $3 and finished_at is null
          and not exists (select 1 from pawl.controls c where c.tenant = $1 and c.run_key = $2
-           and c.resumed_at > clock_timestamp() - interval '1 minute')`,
+           and c.resumed_at between clock_timestamp() - interval '1 minute' and clock_timestamp())`,
       [tenant, runKey, version, JSON.stringify(result)],
     );
     if (rowCount && result.kind === 'cancelled')
