@@ -29,7 +29,8 @@ const agents = (r: Receivers) => [clerk(r, { tools: tools(r) })];
 async function attemptsOf(t: TestRun, workflowId: string): Promise<readonly string[]> {
   const { events } = await t.history(workflowId);
   return (events ?? []).flatMap((event) => {
-    if (event.markerRecordedEventAttributes) return ['local'];
+    const marker = event.markerRecordedEventAttributes?.markerName ?? '';
+    if (marker.includes('local_activity')) return ['local'];
     const type = event.activityTaskScheduledEventAttributes?.activityType?.name ?? '';
     return type.startsWith('tool.') ? [type] : [];
   });
