@@ -1,4 +1,4 @@
-// One attempt to send one effect: runs the tool behind the write gate and says what came of it.
+// One attempt to send one effect: runs the tool through the write gate and reports what happened.
 import { isRefusal, type RefusedError } from '../../domain/schemas/outcomes.ts';
 import type { AnyTool } from '../../domain/schemas/define-tool.ts';
 import type { EffectState, Fact } from '../../domain/rules/effect.ts';

@@ -1,4 +1,4 @@
-// The one form of a tool's input: JSON that the schema parses is stored, and whoever uses it sees what the schema makes of it.
+// A tool's input in one form: the JSON that goes into the schema is stored, and all code sees the parsed value.
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { z } from 'zod';
@@ -67,7 +67,7 @@ export interface StoredInput {
   readonly fingerprint: string;
 }
 
-/** The fingerprint of an input that its schema turns into something else: whoever reads it knows that it is to be parsed. */
+/** The fingerprint of an input that its schema transforms. Its prefix tells readers to parse the stored value. */
 export function inputFingerprint(given: Json): string {
   return createHash('sha256')
     .update(`input ${canonicalJson(given)}`)

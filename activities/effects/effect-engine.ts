@@ -379,7 +379,7 @@ async function waitForHolder(
   looks: number,
 ): Promise<EffectOutcome | undefined> {
   const reason = `waits for ${holder.by} (${holder.status}): the same intention`;
-  // Those that wait behind a settled effect are signalled by their own names.
+  // Effects that wait for a settled one are signalled by their own ids.
   if (holder.status === 'in_doubt') return { kind: 'in_doubt', reason, effect, seq };
   // Its receiver may have accepted it and take days: that is not waited for here.
   if (looks >= BLOCKED_LOOKS_MAX) {

@@ -4,7 +4,7 @@ import { isIP, type LookupFunction } from 'node:net';
 import { buildConnector } from 'undici';
 import { isHostListed } from '../../domain/rules/hosts.ts';
 
-/** What tools and models are told, whatever the reason: who may ask for any address learns nothing of a network by it. */
+/** The message that tools and models get for every reason, so that a caller can't map a network with it. */
 export const NOT_REACHED = 'The address could not be reached.';
 
 /** Tools may not reach this. */

@@ -30,7 +30,7 @@ export function isRefusedAddress(why: string): boolean {
   return why.startsWith('PAWL_EGRESS_REFUSED: ');
 }
 
-/** A failure as a model is told it: of the network one neutral sentence, whether a port is closed, open or silent. */
+/** A failure in words for a model. Network failures share one neutral sentence: a closed, open or silent port looks the same. */
 export function tellFailure(error: unknown): string {
   return isOfNetwork(error) ? NOT_REACHED : describeThrown(error);
 }

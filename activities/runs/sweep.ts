@@ -1,4 +1,5 @@
 // One sweep, whole: effects first, then runs whose workflow has ended; what it did is noted for `pawl doctor`.
+import { messageOfThrown } from '../../domain/rules/thrown.ts';
 import { reconcile, type ReconcilerDeps, type SweepReport } from '../effects/reconcile.ts';
 import type { Database } from '../ledger/database.ts';
 import {
@@ -85,7 +86,7 @@ async function noteFailure(
   { taskQueue, worker }: Sweeper,
   failure: unknown,
 ): Promise<void> {
-  const words = failure instanceof Error ? failure.message : String(failure);
+  const words = messageOfThrown(failure);
   await database.query(
     `insert into pawl.sweeps (task_queue, worker, failed_at, failure)
      values ($1, $2, clock_timestamp(), $3)
