@@ -3,21 +3,17 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { z } from 'zod';
-import { systemClock } from '../../activities/clock.ts';
-import { noCrash } from '../../activities/effects/crash-points.ts';
 import { type Database, openDatabase } from '../../activities/ledger/database.ts';
-import { readKeySecret } from '../../activities/ledger/postgres-effect-ledger.ts';
 import { createAgentRegistry } from '../../activities/runs/agent-registry.ts';
 import { modelStep } from '../../activities/runs/model-step.ts';
 import { openRun } from '../../activities/runs/open-run.ts';
 import type { RunDeps } from '../../activities/runs/run-deps.ts';
-import { createStoredEffects } from '../../activities/runs/stored-effects.ts';
-import { PRICES } from '../../domain/rules/pricing.ts';
 import type { ModelStepResult } from '../../domain/rules/run.ts';
 import type { ModelAnswer, ModelRequest } from '../../domain/rules/transcript.ts';
 import { defineAgent } from '../../domain/schemas/define-agent.ts';
 import { guarantee } from '../guarantee.ts';
 import { type ClientDatabase, createClientDatabase, insertRun, TENANT } from './client-fixtures.ts';
+import { createStepDeps } from './support-model-step.ts';
 
 const clerk = (turns: number) =>
   defineAgent({
@@ -53,17 +49,7 @@ beforeAll(async () => {
       return ANSWER;
     },
   };
-  deps = {
-    database,
-    registry: await createAgentRegistry([clerk(10)]),
-    providers: { names: ['any'], resolve: () => ({ provider, model: 'model-1' }) },
-    prices: PRICES,
-    crash: noCrash,
-    clock: systemClock,
-    random: () => 0.5,
-    storedEffects: createStoredEffects(),
-    keySecret: await readKeySecret(database),
-  } as unknown as RunDeps;
+  deps = await createStepDeps(database, [clerk(10)], provider);
 });
 beforeEach(() => {
   asked = [];

@@ -4,23 +4,18 @@ import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { z } from 'zod';
-import { systemClock } from '../../activities/clock.ts';
-import { noCrash } from '../../activities/effects/crash-points.ts';
 import { type Database, openDatabase } from '../../activities/ledger/database.ts';
-import { readKeySecret } from '../../activities/ledger/postgres-effect-ledger.ts';
 import type { ModelProvider } from '../../activities/models/model-provider.ts';
-import { createAgentRegistry } from '../../activities/runs/agent-registry.ts';
 import { modelStep } from '../../activities/runs/model-step.ts';
 import { openRun } from '../../activities/runs/open-run.ts';
 import type { RunDeps } from '../../activities/runs/run-deps.ts';
-import { createStoredEffects } from '../../activities/runs/stored-effects.ts';
-import { PRICES } from '../../domain/rules/pricing.ts';
 import { defineAgent } from '../../domain/schemas/define-agent.ts';
 import { defineTool } from '../../domain/schemas/define-tool.ts';
 import { type ChangedStream, changeStream } from '../fuzz/streams/change-stream.ts';
 import { adapters } from '../unit/raw-streams.ts';
 import { guarantee } from '../guarantee.ts';
 import { type ClientDatabase, createClientDatabase, insertRun, TENANT } from './client-fixtures.ts';
+import { createStepDeps } from './support-model-step.ts';
 
 const seed = Number(process.env['PAWL_TEST_SEED'] ?? randomInt(2 ** 31 - 1));
 const CASES = Number(process.env['PAWL_ODD_ANSWERS'] ?? 60);
@@ -66,17 +61,7 @@ const provider: ModelProvider = {
 beforeAll(async () => {
   rows = await createClientDatabase();
   database = openDatabase({ url: rows.url });
-  deps = {
-    database,
-    registry: await createAgentRegistry([odd]),
-    providers: { names: ['odd'], resolve: () => ({ provider, model: 'model-1' }) },
-    prices: PRICES,
-    crash: noCrash,
-    clock: systemClock,
-    random: () => 0.5,
-    storedEffects: createStoredEffects(),
-    keySecret: await readKeySecret(database),
-  } as unknown as RunDeps;
+  deps = await createStepDeps(database, [odd], provider);
 });
 afterAll(async () => {
   await database.close();
